@@ -123,6 +123,6 @@ class Catalogue:
         self._tools[namespace] = tools
 
     def forget(self, namespace: Namespace) -> None:
-        """Drop a namespace that is gone: its status and tools. Its Skills are retired one by one."""
+        """Drop the status and tools of a namespace that is gone; Skills are retired one by one."""
         self._statuses.pop(namespace, None)
         self._tools.pop(namespace, None)

@@ -44,7 +44,7 @@ class Limits:
     def tightened(
         self, *, memory: int | None, timeout: float | None, concurrency: int | None
     ) -> "Limits":
-        """Return these caps lowered to a Skill's own wishes; wishes above the cap change nothing."""
+        """Return these caps lowered to a Skill's own wishes; higher wishes change nothing."""
         return Limits(
             memory=min(self.memory, memory or self.memory),
             timeout=min(self.timeout, timeout or self.timeout),

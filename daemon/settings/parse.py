@@ -1,0 +1,114 @@
+"""
+How the text of a setting becomes its value. Pure.
+
+Each parser takes what the environment (a text) or TOML (a value) gave, and raises ValueError
+with a sentence that shows the right form; `load` adds where it stood.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from daemon.secret import Secret
+from daemon.units import parse_duration, parse_size
+
+
+def text(value: object) -> str:
+    """Any text."""
+    return str(value)
+
+
+def optional_text(value: object) -> str | None:
+    """A text; empty is unset."""
+    return str(value) or None
+
+
+def whole(value: object) -> int:
+    """A whole number, 0 or more."""
+    if isinstance(value, bool) or not str(value).strip().lstrip("-").isdigit():
+        raise ValueError(f"{value!r} is not a whole number")
+    if int(str(value)) < 0:
+        raise ValueError(f"{value!r} is negative")
+    return int(str(value))
+
+
+def positive(value: object) -> int:
+    """A whole number, 1 or more."""
+    if (number := whole(value)) < 1:
+        raise ValueError("it must be at least 1")
+    return number
+
+
+def boolean(value: object) -> bool:
+    """The words that the contract takes for true and false."""
+    words = {"true": True, "1": True, "on": True, "yes": True}
+    words |= {"false": False, "0": False, "off": False, "no": False, "": False}
+    try:
+        return words[str(value).strip().lower()]
+    except KeyError:
+        raise ValueError(f"{value!r} is neither true nor false") from None
+
+
+def ratio(value: object) -> float:
+    """A number between 0 and 1."""
+    number = float(str(value))
+    if not 0.0 <= number <= 1.0:
+        raise ValueError(f"{value!r} is not between 0 and 1")
+    return number
+
+
+def seconds(value: object) -> float:
+    """A positive duration, in seconds."""
+    if (seconds := parse_duration(str(value))) <= 0:
+        raise ValueError(f"{value!r} is not a positive duration")
+    return seconds
+
+
+def size(value: object) -> int:
+    """A size, in bytes."""
+    return parse_size(str(value))
+
+
+def path(value: object) -> Path:
+    """A path; `~` is the home directory."""
+    return Path(str(value)).expanduser()
+
+
+def optional_path(value: object) -> Path | None:
+    """A path; empty is unset."""
+    return Path(str(value)).expanduser() if str(value) else None
+
+
+def words(value: object) -> tuple[str, ...]:
+    """A TOML list, or a text with commas."""
+    if isinstance(value, list):
+        return tuple(str(word) for word in value)
+    return tuple(word.strip() for word in str(value).split(",") if word.strip())
+
+
+def address(value: object) -> tuple[str, int]:
+    """host:port."""
+    host, colon, port = str(value).rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"{value!r} is not an address: write host:port, for example 0.0.0.0:8081")
+    return host.strip("[]"), int(port)
+
+
+def policy(value: object) -> str:
+    """How components are precompiled."""
+    if str(value) not in {"tiered", "split", "whole"}:
+        raise ValueError(f"{value!r} is not a policy: choose tiered, split or whole")
+    return str(value)
+
+
+def secret(value: object) -> Secret:
+    """A secret given in place; `*_FILE` is read by `load`."""
+    return Secret(str(value))
+
+
+def table(value: object) -> Mapping[str, Any]:
+    """A TOML table."""
+    if not isinstance(value, Mapping):
+        raise ValueError("it must be a table")
+    return MappingProxyType(dict(value))

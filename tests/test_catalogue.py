@@ -1,0 +1,68 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+from daemon.catalogue import Catalogue, NamespaceTools, ServedChat, ServedSkill
+from daemon.names import Digest, Namespace, SkillPath
+from daemon.skill import Artifact, ChatSpec, Limits, RegistryRef, SkillKind, SkillSpec, World
+
+PATH = SkillPath.parse("team", "greet")
+ONE, TWO = Digest("sha256:" + "1" * 64), Digest("sha256:" + "2" * 64)
+
+
+def artifact(digest: Digest, identity: str) -> Artifact:
+    return Artifact(identity, digest, World.V0_4, SkillKind.FUNCTION, Path(identity))
+
+
+def served(digest: Digest) -> ServedSkill:
+    spec = SkillSpec(PATH, RegistryRef(host="registry"))
+    return ServedSkill(spec, digest, artifact(digest, "split"), Limits(), "r1", datetime.now(UTC))
+
+
+def test_what_a_reader_holds_stays_as_it_was() -> None:
+    """A call in flight finishes on the version that it began with."""
+    catalogue = Catalogue()
+    catalogue.serve(served(ONE))
+    held = catalogue.served[PATH]
+
+    catalogue.serve(served(TWO))
+
+    assert isinstance(held, ServedSkill)
+    assert held.digest == ONE
+    assert catalogue.served[PATH] != held
+
+
+def test_an_upgrade_swaps_the_artifact_of_the_same_digest_only() -> None:
+    """A whole compile that ends late must not bring an old version back."""
+    catalogue = Catalogue()
+    catalogue.serve(served(TWO))
+
+    assert not catalogue.upgrade(PATH, artifact(ONE, "whole"))
+    assert catalogue.upgrade(PATH, artifact(TWO, "whole"))
+
+    skill = catalogue.served[PATH]
+    assert isinstance(skill, ServedSkill)
+    assert skill.artifact.id == "whole"
+
+
+def test_chat_skills_have_no_artifact_to_upgrade() -> None:
+    """They stream, and that is all that is known of them here."""
+    catalogue = Catalogue()
+    catalogue.serve(ServedChat(ChatSpec(PATH, "1", "m", "s"), "r", datetime.now(UTC)))
+
+    assert not catalogue.upgrade(PATH, artifact(ONE, "whole"))
+    assert catalogue.served[PATH].kind is SkillKind.MESSAGE_STREAM
+
+
+def test_retiring_and_forgetting_leave_nothing() -> None:
+    """Also when done twice."""
+    catalogue = Catalogue()
+    catalogue.serve(served(ONE))
+    catalogue.enable_tools(Namespace("team"), NamespaceTools(native=("add",)))
+
+    for _ in range(2):
+        catalogue.retire(PATH)
+        catalogue.forget(Namespace("team"))
+
+    assert not catalogue.served
+    assert not catalogue.tools
+    assert not catalogue.statuses
