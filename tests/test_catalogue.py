@@ -9,22 +9,22 @@ PATH = SkillPath.parse("team", "greet")
 ONE, TWO = Digest("sha256:" + "1" * 64), Digest("sha256:" + "2" * 64)
 
 
-def artifact(digest: Digest, identity: str) -> Artifact:
+def _artifact(digest: Digest, identity: str) -> Artifact:
     return Artifact(identity, digest, World.V0_4, SkillKind.FUNCTION, Path(identity))
 
 
-def served(digest: Digest) -> ServedSkill:
+def _served(digest: Digest) -> ServedSkill:
     spec = SkillSpec(PATH, RegistryRef(host="registry"))
-    return ServedSkill(spec, digest, artifact(digest, "split"), Limits(), "r1", datetime.now(UTC))
+    return ServedSkill(spec, digest, _artifact(digest, "split"), Limits(), "r1", datetime.now(UTC))
 
 
 def test_what_a_reader_holds_stays_as_it_was() -> None:
     """A call in flight finishes on the version that it began with."""
     catalogue = Catalogue()
-    catalogue.serve(served(ONE))
+    catalogue.serve(_served(ONE))
     held = catalogue.served[PATH]
 
-    catalogue.serve(served(TWO))
+    catalogue.serve(_served(TWO))
 
     assert isinstance(held, ServedSkill)
     assert held.digest == ONE
@@ -34,10 +34,10 @@ def test_what_a_reader_holds_stays_as_it_was() -> None:
 def test_an_upgrade_swaps_the_artifact_of_the_same_digest_only() -> None:
     """A whole compile that ends late must not bring an old version back."""
     catalogue = Catalogue()
-    catalogue.serve(served(TWO))
+    catalogue.serve(_served(TWO))
 
-    assert not catalogue.upgrade(PATH, artifact(ONE, "whole"))
-    assert catalogue.upgrade(PATH, artifact(TWO, "whole"))
+    assert not catalogue.upgrade(PATH, _artifact(ONE, "whole"))
+    assert catalogue.upgrade(PATH, _artifact(TWO, "whole"))
 
     skill = catalogue.served[PATH]
     assert isinstance(skill, ServedSkill)
@@ -49,14 +49,14 @@ def test_chat_skills_have_no_artifact_to_upgrade() -> None:
     catalogue = Catalogue()
     catalogue.serve(ServedChat(ChatSpec(PATH, "1", "m", "s"), "r", datetime.now(UTC)))
 
-    assert not catalogue.upgrade(PATH, artifact(ONE, "whole"))
+    assert not catalogue.upgrade(PATH, _artifact(ONE, "whole"))
     assert catalogue.served[PATH].kind is SkillKind.MESSAGE_STREAM
 
 
 def test_retiring_and_forgetting_leave_nothing() -> None:
     """Also when done twice."""
     catalogue = Catalogue()
-    catalogue.serve(served(ONE))
+    catalogue.serve(_served(ONE))
     catalogue.enable_tools(Namespace("team"), NamespaceTools(native=("add",)))
 
     for _ in range(2):

@@ -1,0 +1,152 @@
+"""
+Every metric's name, in one place; the parent process owns them all.
+
+The first seven are the reference's, so its dashboards work; the rest are ours. Labels are
+bounded: only served Skills, our own error codes, route templates. Leaves out the listener
+(`api/metrics`) and what is observed when (`app` wires the hooks).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250)
+
+_OUTCOMES = {"ok": "ok"}
+_LOGIC = frozenset(
+    {
+        "malformed-request",
+        "input-violates-schema",
+        "invalid-input",
+        "skill-failed",
+        "invalid-output",
+        "stream-order",
+        "csi-in-metadata",
+        "skill-trapped",
+        "output-too-large",
+    }
+)
+
+
+def outcome(code: str) -> str:
+    """Return the reference's word for a result: `ok`, `logic_error` or `runtime_error`."""
+    if code in _LOGIC:
+        return "logic_error"
+    return _OUTCOMES.get(code, "runtime_error")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One number that is read when metrics are scraped; `values` maps a label value to it."""
+
+    name: str
+    help: str
+    read: Callable[[], Mapping[str, float]]
+    label: str | None = None
+    counter: bool = False
+
+
+class _Readings(Collector):
+    """Reads gauges from their owners at scrape time, so that nobody has to keep them in step."""
+
+    def __init__(self, readings: Iterable[Reading]) -> None:
+        self._readings = tuple(readings)
+
+    def collect(self) -> Iterable[GaugeMetricFamily | CounterMetricFamily]:
+        for reading in self._readings:
+            family_type = CounterMetricFamily if reading.counter else GaugeMetricFamily
+            labels = [reading.label] if reading.label else []
+            family = family_type(reading.name, reading.help, labels=labels)
+            for value, number in reading.read().items():
+                family.add_metric([value] if reading.label else [], number)
+            yield family
+
+
+class Metrics:
+    """All metrics of one daemon, on a registry of its own. Owned by `app`."""
+
+    def __init__(self) -> None:
+        """Nothing is registered globally: two daemons in one process don't clash."""
+        self.registry = CollectorRegistry()
+        self.http_requests = Counter(
+            "kernel_http_requests",
+            "HTTP requests.",
+            ["method", "path", "status"],
+            registry=self.registry,
+        )
+        self.http_duration = Histogram(
+            "kernel_http_requests_duration_seconds",
+            "Time until the response head.",
+            ["method", "path", "status"],
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self.executions = Counter(
+            "kernel_skill_execution",
+            "Calls of Skills.",
+            ["namespace", "name", "status"],
+            registry=self.registry,
+        )
+        self.execution_duration = Histogram(
+            "kernel_skill_execution_duration_seconds",
+            "Wall-clock time of calls of Skills.",
+            ["namespace", "name", "status"],
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self.fetch_duration = Histogram(
+            "kernel_skill_fetch_duration_seconds",
+            "Time to resolve, pull, compile and load a Skill.",
+            ["namespace", "name"],
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self.csi_requests = Counter(
+            "kernel_csi_requests", "CSI requests.", ["function"], registry=self.registry
+        )
+        self.install_steps = Histogram(
+            "skilld_install_step_seconds",
+            "Time of each step of an install.",
+            ["step"],
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self.changes = Counter(
+            "skilld_changes",
+            "Skills served, retired and failed, by namespace.",
+            ["namespace", "action"],
+            registry=self.registry,
+        )
+
+    def watch(self, readings: Iterable[Reading]) -> None:
+        """Read these numbers at each scrape."""
+        self.registry.register(_Readings(readings))
+
+    def http_request(self, method: str, path: str, status: int, *, seconds: float) -> None:
+        """Count a request of a matched route; *path* is the route's template."""
+        labels = (method, path, str(status))
+        self.http_requests.labels(*labels).inc()
+        self.http_duration.labels(*labels).observe(seconds)
+
+    def executed(self, namespace: str, name: str, code: str, *, seconds: float) -> None:
+        """Count a finished call; *code* is `ok` or an error's code."""
+        labels = (namespace, name, outcome(code))
+        self.executions.labels(*labels).inc()
+        self.execution_duration.labels(*labels).observe(seconds)
+
+    def forget_skill(self, namespace: str, name: str) -> None:
+        """Drop the series of a retired Skill."""
+        for metric in (self.executions, self.execution_duration):
+            for status in ("ok", "logic_error", "runtime_error"):
+                _drop(metric, namespace, name, status)
+        _drop(self.fetch_duration, namespace, name)
+
+
+def _drop(metric: Counter | Histogram, *labels: str) -> None:
+    try:
+        metric.remove(*labels)
+    except KeyError:
+        return  # never observed
