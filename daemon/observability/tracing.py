@@ -1,0 +1,89 @@
+"""
+Traces: few spans, sampled by the caller's word, exported as OTLP over HTTP; nothing when off.
+
+The reference's span names are kept. Leaves out passing a caller's trace headers on when tracing
+is off: the API does that without any span.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.propagators.textmap import default_getter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+Headers = tuple[tuple[str, str], ...]
+
+_PROPAGATOR = TraceContextTextMapPropagator()
+
+
+class Tracing:
+    """
+    Makes spans, on a provider of its own. Owned by `app`, which closes it.
+
+    Providers are made after the workers were spawned: exporter threads and forks don't mix.
+    """
+
+    def __init__(self, processor: SpanProcessor, *, version: str, ratio: float) -> None:
+        """Sample *ratio* (0 to 1) of the traces that begin here; others as their parent says."""
+        resource = Resource.create({"service.name": "skilld", "service.version": version})
+        self._provider = TracerProvider(
+            resource=resource, sampler=ParentBasedTraceIdRatio(ratio), shutdown_on_exit=False
+        )
+        self._provider.add_span_processor(processor)
+        self._tracer = self._provider.get_tracer("skilld", version)
+
+    @contextmanager
+    def request(self, name: str, headers: Mapping[str, str]) -> Iterator[Span]:
+        """A span for a request that came in, below the caller's where its headers name one."""
+        context = _PROPAGATOR.extract(dict(headers), getter=default_getter)
+        with self._tracer.start_as_current_span(
+            name, context, SpanKind.SERVER, record_exception=False
+        ) as span:
+            yield span
+
+    @contextmanager
+    def step(self, name: str, attributes: Mapping[str, str] | None = None) -> Iterator[Span]:
+        """A span below the current one; an exception marks it as failed and passes through."""
+        with self._tracer.start_as_current_span(
+            name, attributes=dict(attributes or {}), record_exception=False
+        ) as span:
+            yield span
+
+    def close(self) -> None:
+        """Export what is left; blocks for at most the exporter's time-out."""
+        self._provider.shutdown()
+
+
+def otlp(endpoint: str, *, version: str, ratio: float) -> Tracing:
+    """Export to an OTLP/HTTP collector at *endpoint*, for example `http://collector:4318`."""
+    url = (
+        endpoint
+        if endpoint.rstrip("/").endswith("/v1/traces")
+        else f"{endpoint.rstrip('/')}/v1/traces"
+    )
+    return Tracing(BatchSpanProcessor(OTLPSpanExporter(endpoint=url)), version=version, ratio=ratio)
+
+
+def outgoing() -> Headers:
+    """The trace headers that name the current span to a backend; none outside of spans."""
+    carrier: dict[str, str] = {}
+    _PROPAGATOR.inject(carrier)
+    return tuple(carrier.items())
+
+
+def failed(span: Span, description: str) -> None:
+    """Mark a span as failed; *description* holds no secrets."""
+    span.set_status(Status(StatusCode.ERROR, description))
+
+
+def current_trace_id() -> str | None:
+    """The trace of the current span in hex, for error bodies and logs."""
+    context = trace.get_current_span().get_span_context()
+    return f"{context.trace_id:032x}" if context.is_valid else None
