@@ -90,11 +90,15 @@ class Reader:
 
     def byte(self) -> int:
         """Read one byte."""
-        if self.position >= self.end:
-            raise malformed(self.position, "unexpected end")
-        value = self.data[self.position]
+        value = self.peek()
         self.position += 1
         return value
+
+    def peek(self) -> int:
+        """Return the next byte without reading it."""
+        if self.position >= self.end:
+            raise malformed(self.position, "unexpected end")
+        return self.data[self.position]
 
     def u32(self) -> int:
         """Read an unsigned LEB128 number of at most 32 bits."""
@@ -191,7 +195,11 @@ def component_sections(data: Buffer, start: int = 0, end: int | None = None) -> 
 
 @dataclass(frozen=True, slots=True)
 class Extern:
-    """What an import, export or alias speaks of: a sort, for CORE with the core sort, and index."""
+    """
+    What an import, export or argument speaks of: a sort, for CORE with the core sort, and an index.
+
+    For imports of component-level sorts the index is that of a type; -1 is a fresh resource.
+    """
 
     sort: int
     core: int | None
@@ -258,7 +266,7 @@ def extern_type(reader: Reader) -> Extern:
     if sort in {Sort.VALUE, Sort.TYPE}:
         bound = reader.byte()
         if bound == 1 and sort == Sort.TYPE:  # a fresh resource type
-            return Extern(sort, core, 0)
+            return Extern(sort, core, -1)
     return Extern(sort, core, reader.u32())
 
 
