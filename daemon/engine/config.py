@@ -2,12 +2,10 @@
 The one set of engine flags, used alike by the compile child and the workers.
 
 A precompiled file only loads under the flags that it was compiled with, so both sides call
-`engine()`. `FLAGS` goes into the cache key: raise it with any change here.
+`engine()`. `ENGINE_FLAGS` in `build_cache/key.py` names them: raise it with any change here.
 """
 
 import wasmtime
-
-FLAGS = "epoch-1"
 
 
 def engine() -> wasmtime.Engine:
