@@ -1,0 +1,308 @@
+"""
+The build cache on disk: pulled components, compiled files, metadata, small state.
+
+Nothing in it is trusted: a flipped bit in native code is accepted by wasmtime and may crash, or
+worse. So every file is checked before it is handed out, and made again when damaged. Nothing in
+it is needed either: it may be wiped while skilld runs.
+
+All methods block: call them in a thread. They raise DaemonError of kind CACHE_UNUSABLE where the
+disk is full, read-only or not ours. Several processes may share a cache (`claims`). Leaves out
+how files are written and checked (`files`, `shelf`), what to compile (`precompiler`), and what
+goes first when space is short (`eviction`).
+"""
+
+import logging
+import os
+import stat
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from daemon.build_cache.claims import Claim
+from daemon.build_cache.eviction import victims
+from daemon.build_cache.files import (
+    cache_errors,
+    make_private,
+    read_checked,
+    sha256_of,
+    temporary,
+    write_checked,
+)
+from daemon.build_cache.jobs import Written
+from daemon.build_cache.key import (
+    Build,
+    Variant,
+    artifact_id,
+    component_file,
+    module_file,
+    skill_file,
+)
+from daemon.build_cache.machine import this_build
+from daemon.build_cache.shelf import CompiledSkill, Record, Shelf
+from daemon.errors import DaemonError, ErrorKind
+from daemon.names import Digest
+from daemon.skill import Artifact, Failure, SkillMetadata
+
+_log = logging.getLogger(__name__)
+
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+class StoredMetadata(msgspec.Struct, frozen=True):
+    """What a Skill said of itself, or why it failed to."""
+
+    metadata: SkillMetadata | None
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One file of the cache, for people: size in bytes, last use in seconds since 1970."""
+
+    name: str
+    size: int
+    used: float
+    pinned: bool
+
+
+class Store:
+    """One cache directory. Its methods may be called from several threads."""
+
+    def __init__(self, root: Path, *, budget: int = 10 << 30, build: Build | None = None) -> None:
+        """*budget* in bytes. *build* decides which compiled files fit; by default this process."""
+        self._root = root.absolute()
+        self._budget = budget
+        self._build = build or this_build()
+        self._shelf = Shelf(self._root)
+        self._claim = Claim(self._root)
+        self._pins: dict[str, frozenset[str]] = {}
+        self._lock = threading.Lock()  # around pins and eviction
+
+    def open(self) -> None:
+        """Make the directory ours, and clear away what earlier processes left unfinished."""
+        with cache_errors(self._root):
+            make_private(self._root)
+            _protect(self._root)
+            self._claim.update(frozenset())
+            self._shelf.sweep(self._claim.others())
+        self._evict()
+
+    def close(self) -> None:
+        """Give up the claims on files that are in use."""
+        self._claim.release()
+
+    # Pulled components
+
+    def component(self, digest: Digest) -> Path | None:
+        """Return the pulled component, None where it is missing or damaged."""
+        return self._checked(component_file(digest))
+
+    def component_destination(self, digest: Digest) -> Path:
+        """Return a fresh path to pull to, on the same file system."""
+        return self._temporary(component_file(digest))
+
+    def adopt_component(self, digest: Digest, pulled: Path) -> Path:
+        """Take over a component that was pulled and verified."""
+        with cache_errors(self._root):
+            content = Written(sha256_of(pulled), pulled.stat().st_size)
+        return self._adopt(component_file(digest), pulled, Record(content))
+
+    # Compiled files
+
+    def artifact(self, digest: Digest, variant: Variant) -> Artifact | None:
+        """Return a compiled Skill all of whose files are all right, else None."""
+        found = self._artifact(digest, variant)
+        if found is None and variant == "whole":  # where splitting failed, both are the same
+            found = self._artifact(digest, "split")
+            return found if found is not None and not found.shared else None
+        return found
+
+    def _artifact(self, digest: Digest, variant: Variant) -> Artifact | None:
+        name = skill_file(digest, variant, self._build)
+        with cache_errors(self._root):
+            record = self._shelf.get(name)
+        if record is None or record.skill is None:
+            return None
+        shared: list[tuple[str, Path]] = []
+        for one in record.skill.shared:
+            path = self.module(one.sha256)
+            if path is None:
+                return None
+            shared.append((one.import_name, path))
+        return self._describe(digest, variant, record.skill, shared)
+
+    def _describe(
+        self,
+        digest: Digest,
+        variant: Variant,
+        skill: CompiledSkill,
+        shared: Sequence[tuple[str, Path]],
+    ) -> Artifact:
+        return Artifact(
+            id=artifact_id(digest, variant, self._build),
+            digest=digest,
+            world=skill.world,
+            kind=skill.kind,
+            component=self._root / skill_file(digest, variant, self._build),
+            shared=tuple(shared),
+            strings=skill.strings,
+        )
+
+    def artifact_destination(self, digest: Digest, variant: Variant) -> Path:
+        """Return a fresh path to compile to."""
+        return self._temporary(skill_file(digest, variant, self._build))
+
+    def adopt_artifact(
+        self, digest: Digest, variant: Variant, compiled: Path, record: Record
+    ) -> None:
+        """Take over a compiled component, which was written and synced."""
+        self._adopt(skill_file(digest, variant, self._build), compiled, record)
+
+    def module(self, sha256: str) -> Path | None:
+        """Return a compiled shared module by the sha256 of its source."""
+        return self._checked(module_file(sha256, self._build))
+
+    def module_destination(self, sha256: str) -> Path:
+        """Return a fresh path to compile to."""
+        return self._temporary(module_file(sha256, self._build))
+
+    def adopt_module(self, sha256: str, compiled: Path, content: Written) -> Path:
+        """Take over a compiled shared module, which was written and synced."""
+        return self._adopt(module_file(sha256, self._build), compiled, Record(content))
+
+    # Metadata and state
+
+    def metadata(self, digest: Digest) -> StoredMetadata | None:
+        """Return what is known of a Skill's metadata, None where nothing is."""
+        content = read_checked(self._root / "metadata" / digest.hex)
+        try:
+            return None if content is None else msgspec.json.decode(content, type=StoredMetadata)
+        except msgspec.MsgspecError:  # written by another version of skilld
+            return None
+
+    def put_metadata(
+        self, digest: Digest, metadata: SkillMetadata | None, failure: Failure | None
+    ) -> None:
+        """Remember a Skill's metadata, or that it failed."""
+        self._write(
+            self._root / "metadata" / digest.hex,
+            msgspec.json.encode(StoredMetadata(metadata, failure)),
+        )
+
+    def read_state(self, name: str) -> bytes | None:
+        """Return a small file, None where it is missing or damaged."""
+        return read_checked(self._root / "state" / name)
+
+    def write_state(self, name: str, data: bytes) -> None:
+        """Replace a small file, in one step."""
+        self._write(self._root / "state" / name, data)
+
+    # Who needs what
+
+    def pin(self, owner: str, paths: Iterable[Path]) -> None:
+        """Keep files from eviction until *owner* pins others or unpins."""
+        names = frozenset(self._names(paths))
+        with self._lock:
+            self._pins[owner] = names
+            self._state_claim()
+
+    def unpin(self, owner: str) -> None:
+        """Let go of what *owner* pinned."""
+        with self._lock:
+            if self._pins.pop(owner, None):
+                self._state_claim()
+
+    def _names(self, paths: Iterable[Path]) -> Iterator[str]:
+        for path in paths:
+            if path.is_relative_to(self._root):
+                yield str(path.relative_to(self._root))
+
+    def _state_claim(self) -> None:
+        """Tell other processes. Where the disk refuses, serving goes on: only they don't know."""
+        try:
+            self._claim.update(frozenset[str]().union(*self._pins.values()))
+        except OSError as error:
+            _log.warning("can't note in %s which files are in use: %s", self._root, error)
+
+    def _pinned(self) -> set[str]:
+        """Return what this and other living processes need."""
+        return set[str]().union(*self._pins.values(), *self._claim.others().values())
+
+    def _evict(self, *, keep: str = "", budget: int | None = None) -> list[str]:
+        with self._lock, cache_errors(self._root):
+            chosen = victims(
+                self._shelf.entries(),
+                budget=self._budget if budget is None else budget,
+                pinned=self._pinned() | {keep},
+            )
+            for name in chosen:
+                self._shelf.remove(name)
+        return list(chosen)
+
+    # For the command line
+
+    def entries(self) -> list[Listed]:
+        """Return all files, the least recently used first."""
+        with cache_errors(self._root):
+            pinned = self._pinned()
+            found = sorted(self._shelf.entries(), key=lambda entry: entry.used)
+        return [Listed(e.name, e.size, e.used / 1e9, e.name in pinned) for e in found]
+
+    def verify(self) -> list[str]:
+        """Read every file again; put aside, and return, those that are damaged."""
+        with cache_errors(self._root):
+            return [e.name for e in self._shelf.entries() if not self._shelf.check(e.name)]
+
+    def prune(self, *, budget: int = 0) -> list[str]:
+        """Delete, and return, the least recently used files beyond *budget*; pinned ones stay."""
+        with cache_errors(self._root):
+            self._shelf.sweep(self._claim.others())
+            self._shelf.empty_quarantine()
+        return self._evict(budget=budget)
+
+    # Beneath
+
+    def _checked(self, name: str) -> Path | None:
+        with cache_errors(self._root):
+            return None if self._shelf.get(name) is None else self._root / name
+
+    def _temporary(self, name: str) -> Path:
+        with cache_errors(self._root):
+            return temporary(self._root / name, self._claim.token)
+
+    def _adopt(self, name: str, unfinished: Path, record: Record) -> Path:
+        with cache_errors(self._root):
+            final = self._shelf.put(name, unfinished, record, token=self._claim.token)
+        self._evict(keep=name)
+        return final
+
+    def _write(self, path: Path, content: bytes) -> None:
+        with cache_errors(self._root):
+            write_checked(path, content, self._claim.token)
+
+
+def _protect(root: Path) -> None:
+    """
+    Let nobody else write to the cache: what stands in it is run as native code.
+
+    A fresh directory is simply tightened. One that is in use and open to others is refused, for
+    they may have been there.
+    """
+    status = root.stat()
+    if status.st_uid != os.geteuid():
+        raise DaemonError(
+            ErrorKind.CACHE_UNUSABLE,
+            f"the build cache in {root} belongs to another user (uid {status.st_uid}): compiled "
+            "Skills are native code; point SKILL_BUILD_CACHE to a directory that skilld makes, "
+            "for example one below it",
+        )
+    if status.st_mode & _OTHERS_MAY_WRITE and (root / "skills").exists():
+        raise DaemonError(
+            ErrorKind.CACHE_UNUSABLE,
+            f"the build cache in {root} can be written to by others, and compiled Skills are "
+            f"native code: empty it and run `chmod 700 {root}`",
+        )
+    root.chmod(0o700)
