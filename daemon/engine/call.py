@@ -8,8 +8,8 @@ out what the guest does (`execute`) and how its requests travel (`Host`).
 
 import threading
 import time
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from daemon.csi.interface import Reply, Request

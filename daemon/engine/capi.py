@@ -11,7 +11,7 @@ import ctypes
 from ctypes import c_bool, c_char_p, c_int, c_int64, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
 from typing import Any
 
-from wasmtime import _ffi  # type: ignore[attr-defined]
+from wasmtime import _ffi
 
 FuncCallback = ctypes.CFUNCTYPE(
     c_size_t, c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t
@@ -30,7 +30,7 @@ NO_FINALIZER = _Finalizer()
 class ByteVec(ctypes.Structure):
     """`wasm_byte_vec_t`: bytes that wasmtime owns."""
 
-    _fields_ = [("size", c_size_t), ("data", c_void_p)]  # noqa: RUF012 - the way of ctypes
+    _fields_ = [("size", c_size_t), ("data", c_void_p)]
 
 
 INSTANCE_BYTES: int = ctypes.sizeof(_ffi.wasmtime_component_instance_t)
@@ -56,9 +56,7 @@ bytes_delete = _short("wasm_byte_vec_delete", None, c_void_p)
 
 # Resources.
 resource_type_new = _short("wasmtime_component_resource_type_new_host", c_void_p, c_uint32)
-resource_new = _short(
-    "wasmtime_component_resource_host_new", c_void_p, c_bool, c_uint32, c_uint32
-)
+resource_new = _short("wasmtime_component_resource_host_new", c_void_p, c_bool, c_uint32, c_uint32)
 resource_rep = _short("wasmtime_component_resource_host_rep", c_uint32, c_void_p)
 resource_delete = _short("wasmtime_component_resource_host_delete", None, c_void_p)
 resource_to_any = _short(

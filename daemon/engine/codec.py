@@ -67,26 +67,12 @@ Lower = Callable[[int, Any], None]
 @cache
 def lifter(kind: Type) -> Lift:
     """Return what reads values of this type."""
-    match kind:
-        case Scalar():
-            return _lift_text if kind is STRING else _lift_number(kind)
-        case List():
-            return lift_bytes if kind == BYTES else _lift_list(lifter(kind.element))
-        case Record():
-            return _lift_record(kind)
-        case Variant():
-            return _lift_variant(kind)
-        case Enumeration():
-            return _lift_enum(kind)
-        case Option():
-            return _lift_option(lifter(kind.payload))
-        case Result():
-            return _lift_result(kind)
-        case Resource():
-            return _lift_resource
+    return _LIFTERS[type(kind)](kind)
 
 
-def _lift_number(kind: Scalar) -> Lift:
+def _lift_scalar(kind: Scalar) -> Lift:
+    if kind is STRING:
+        return _lift_text
     if kind not in _NUMBERS:
         raise NotImplementedError(f"no world uses {kind.value}")
     read = Struct("<" + _NUMBERS[kind][1]).unpack_from
@@ -131,7 +117,11 @@ def lift_bytes(buffer: bytes, at: int) -> bytes:
     )
 
 
-def _lift_list(element: Lift) -> Lift:
+def _lift_list(kind: List) -> Lift:
+    if kind == BYTES:
+        return lift_bytes
+    element = lifter(kind.element)
+
     def lift(buffer: bytes, at: int) -> list[Any]:
         size, data = _SIZED.unpack_from(buffer, at + 8)
         parts = string_at(data, size * VALUE)
@@ -141,9 +131,7 @@ def _lift_list(element: Lift) -> Lift:
 
 
 def _lift_record(kind: Record) -> Lift:
-    fields = tuple(
-        (lifter(one), index * _ENTRY + 16) for index, (_, one) in enumerate(kind.fields)
-    )
+    fields = tuple((lifter(one), index * _ENTRY + 16) for index, (_, one) in enumerate(kind.fields))
     size, make = len(fields) * _ENTRY, kind.make
 
     def lift(buffer: bytes, at: int) -> Any:
@@ -179,7 +167,9 @@ def _lift_enum(kind: Enumeration) -> Lift:
     return lift
 
 
-def _lift_option(payload: Lift) -> Lift:
+def _lift_option(kind: Option) -> Lift:
+    payload = lifter(kind.payload)
+
     def lift(buffer: bytes, at: int) -> Any:
         data = _POINTER.unpack_from(buffer, at + 8)[0]
         return payload(string_at(data, VALUE), 0) if data else None
@@ -209,23 +199,7 @@ def _lift_resource(buffer: bytes, at: int) -> int:
 @cache
 def lowerer(kind: Type) -> Lower:
     """Return what writes values of this type."""
-    match kind:
-        case Scalar():
-            return lower_text if kind is STRING else _lower_number(kind)
-        case List():
-            return lower_bytes if kind == BYTES else _lower_list(lowerer(kind.element))
-        case Record():
-            return _lower_record(kind)
-        case Variant():
-            return _lower_variant(kind)
-        case Enumeration():
-            return _lower_enum(kind)
-        case Option():
-            return _lower_option(lowerer(kind.payload))
-        case Result():
-            return _lower_result(kind)
-        case Resource():
-            return lower_resource
+    return _LOWERERS[type(kind)](kind)
 
 
 _pack_kind = Struct("<Q").pack
@@ -234,7 +208,9 @@ _pack_result = Struct("<B7x?7xQ8x").pack
 _pack_variant = Struct("<Q").pack
 
 
-def _lower_number(kind: Scalar) -> Lower:
+def _lower_scalar(kind: Scalar) -> Lower:
+    if kind is STRING:
+        return lower_text
     if kind not in _NUMBERS:
         raise NotImplementedError(f"no world uses {kind.value}")
     number, code = _NUMBERS[kind]
@@ -279,7 +255,11 @@ def _lower_empty_list(at: int, size: int) -> int:
     return data
 
 
-def _lower_list(element: Lower) -> Lower:
+def _lower_list(kind: List) -> Lower:
+    if kind == BYTES:
+        return lower_bytes
+    element = lowerer(kind.element)
+
     def lower(at: int, value: Any) -> None:
         place = _lower_empty_list(at, len(value))
         for one in value:
@@ -349,7 +329,8 @@ def _lower_enum(kind: Enumeration) -> Lower:
     return lower
 
 
-def _lower_option(payload: Lower) -> Lower:
+def _lower_option(kind: Option) -> Lower:
+    payload = lowerer(kind.payload)
     nothing = _pack_pointer(_KIND_OPTION, 0)
 
     def lower(at: int, value: Any) -> None:
@@ -380,3 +361,25 @@ def _lower_result(kind: Result) -> Lower:
 def lower_resource(at: int, handle: int) -> None:
     """Write an owned handle, which then belongs to the value."""
     memmove(at, _pack_pointer(_KIND_RESOURCE, handle), VALUE)
+
+
+_LIFTERS: dict[type, Callable[[Any], Lift]] = {
+    Scalar: _lift_scalar,
+    List: _lift_list,
+    Record: _lift_record,
+    Variant: _lift_variant,
+    Enumeration: _lift_enum,
+    Option: _lift_option,
+    Result: _lift_result,
+    Resource: lambda _kind: _lift_resource,
+}
+_LOWERERS: dict[type, Callable[[Any], Lower]] = {
+    Scalar: _lower_scalar,
+    List: _lower_list,
+    Record: _lower_record,
+    Variant: _lower_variant,
+    Enumeration: _lower_enum,
+    Option: _lower_option,
+    Result: _lower_result,
+    Resource: lambda _kind: lower_resource,
+}

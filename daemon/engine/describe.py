@@ -32,7 +32,7 @@ _lift_strings = codec.lifter(
 class NoHost:
     """The `Host` of a rehearsal."""
 
-    def ask(self, call: Call, request: Request) -> NoReturn:  # noqa: ARG002
+    def ask(self, call: Call, request: Request) -> NoReturn:
         """See `Host`."""
         raise DaemonError(
             ErrorKind.CSI_IN_METADATA,
@@ -74,7 +74,7 @@ def _schema(which: str, text: bytes | str) -> Any:
     if len(text) > _MAX_SCHEMA:
         raise _invalid(which, f"it is longer than {_MAX_SCHEMA} bytes")
     try:
-        schema = msgspec.json.decode(text)
+        schema: Any = msgspec.json.decode(text)
         if not isinstance(schema, dict | bool):
             raise _invalid(which, "it is neither an object nor a boolean")
         jsonschema.validators.validator_for(schema).check_schema(schema)

@@ -23,9 +23,7 @@ _lift_error = codec.lifter(variant(internal=STRING, invalid_input=STRING))
 _STREAM = 1  # the number of the one output that a call has
 
 
-def run(
-    call: Call, skill: Loaded, instance: Instance, *, text: bytes, cap: int
-) -> bytes | None:
+def run(call: Call, skill: Loaded, instance: Instance, *, text: bytes, cap: int) -> bytes | None:
     """
     Call `run` with JSON *text*; return JSON text of at most *cap* bytes, None for streams.
 
@@ -63,7 +61,9 @@ def _check_utf8(text: bytes) -> None:
     try:
         text.decode()
     except UnicodeDecodeError as error:
-        raise DaemonError(ErrorKind.MALFORMED_REQUEST, f"The input is not UTF-8: {error}") from error
+        raise DaemonError(
+            ErrorKind.MALFORMED_REQUEST, f"The input is not UTF-8: {error}"
+        ) from error
 
 
 def _first_input(text: bytes) -> bytes:

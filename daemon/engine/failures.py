@@ -20,7 +20,7 @@ _TRAPS = {
 }
 _TRAP = re.compile(r"wasm trap: ([^\n]+)")
 _IMPORT = re.compile(r"component imports (?:\w+ )?`([^`]+)`")
-_MEMORY = re.compile(r"memory minimum size|memory limit|exceeds memory limits|forcing trap when grow")
+_MEMORY = re.compile(r"memory minimum size|memory limit|exceeds memory")
 _REASON_LENGTH = 500
 
 

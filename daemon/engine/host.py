@@ -10,14 +10,15 @@ from collections.abc import Callable
 from ctypes import addressof, c_uint64, c_void_p, string_at
 from typing import Any
 
+from daemon.csi.interface import CloseStream
 from daemon.engine import capi
 from daemon.engine.call import current
 from daemon.engine.codec import VALUE, lifter, lowerer
 from daemon.engine.wit import BORROW, OWN
 from daemon.engine.worlds.hostcall import HostFunction
-from daemon.csi.interface import CloseStream
 
 GO_ON = 0
+_OWNED = True
 _EPOCH_CONTINUE = 0
 
 
@@ -42,7 +43,7 @@ def bind(function: HostFunction, *, makes: int) -> Any:
             buffer = string_at(arguments, size)
             values = [lift(context, buffer, at) for lift, at in lifts]
             lower(context, results, serve(call, *values))
-        except BaseException as error:  # noqa: BLE001 - see the module's docstring
+        except BaseException as error:
             return _fail(call, error)
         return GO_ON
 
@@ -73,9 +74,7 @@ _lower_handle = lowerer(OWN)
 def _borrowed(context: int, buffer: bytes, at: int) -> int:
     """Return the number that a borrowed handle stands for."""
     host = c_void_p()
-    capi.check(
-        capi.resource_from_any(context, _lift_handle(buffer, at), addressof(host))
-    )
+    capi.check(capi.resource_from_any(context, _lift_handle(buffer, at), addressof(host)))
     number: int = capi.resource_rep(host)
     capi.resource_delete(host)
     return number
@@ -90,7 +89,7 @@ def _owner(kind: int) -> Callable[[int, int, Any], None]:
 
 def own(context: int, *, number: int, kind: int) -> int:
     """Return a handle that owns resource *number* of the resource type *kind*."""
-    host, handle = capi.resource_new(True, number, kind), c_void_p()
+    host, handle = capi.resource_new(_OWNED, number, kind), c_void_p()
     try:
         capi.check(capi.resource_to_any(context, host, addressof(handle)))
     finally:
@@ -99,30 +98,32 @@ def own(context: int, *, number: int, kind: int) -> int:
     return handle.value
 
 
-@capi.DropCallback
-def close_stream(_data: int, _context: int, number: int) -> int:
+def _close_stream(_data: int, _context: int, number: int) -> int:
     """Tell the host that the guest dropped its end of an inference stream."""
     call = current()
     try:
         call.ask(CloseStream(number))
-    except BaseException as error:  # noqa: BLE001
+    except BaseException as error:
         return _fail(call, error)
     return GO_ON
 
 
-@capi.DropCallback
-def nothing_to_close(_data: int, _context: int, _number: int) -> int:
+def _nothing_to_close(_data: int, _context: int, _number: int) -> int:
     """The output of a stream ends with its call."""
     return GO_ON
 
 
-@capi.EpochCallback
-def on_epoch(_context: int, _data: int, ticks: Any, kind: Any) -> int:
+def _on_epoch(_context: int, _data: int, ticks: Any, kind: Any) -> int:
     """Let the call look at its deadline and its stop flag, once a tick."""
     call = current()
     try:
         call.tick()
-    except BaseException as error:  # noqa: BLE001
+    except BaseException as error:
         return _fail(call, error)
     ticks[0], kind[0] = c_uint64(1).value, _EPOCH_CONTINUE
     return GO_ON
+
+
+close_stream: Any = capi.DropCallback(_close_stream)
+nothing_to_close: Any = capi.DropCallback(_nothing_to_close)
+on_epoch: Any = capi.EpochCallback(_on_epoch)

@@ -6,7 +6,7 @@ world would fail in the midst of a call: it is refused when it is loaded. WASI i
 check. Uses the stock reflection, which is slow: load time only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import wasmtime
@@ -72,9 +72,7 @@ def check(
         _check_interface(name, extern.ty.exports(engine), known)
 
 
-def _check_interface(
-    name: str, exports: Mapping[str, Any], known: Mapping[str, Signature]
-) -> None:
+def _check_interface(name: str, exports: Mapping[str, Any], known: Mapping[str, Signature]) -> None:
     for member, extern in exports.items():
         found = extern.ty
         if not isinstance(found, component.FuncType):
@@ -99,25 +97,25 @@ def reflect(found: Any) -> Type:
     scalar = _SCALARS.get(type(found))
     if scalar is not None:
         return scalar
-    match found:
-        case types.ListType():
-            return List(reflect(found.element))
-        case types.OptionType():
-            return Option(reflect(found.payload))
-        case types.ResultType():
-            return Result(_maybe(found.ok), _maybe(found.err))
-        case types.RecordType():
-            return Record(tuple((name, reflect(one)) for name, one in found.fields))
-        case types.VariantType():
-            return Variant(tuple((name, _maybe(one)) for name, one in found.cases))
-        case types.EnumType():
-            return Enumeration(tuple(found.names))
-        case types.OwnType():
-            return OWN
-        case types.BorrowType():
-            return BORROW
-    return OTHER
+    part = _PARTS.get(type(found))
+    return OTHER if part is None else part(found)
 
 
 def _maybe(found: Any) -> Type | None:
     return None if found is None else reflect(found)
+
+
+_PARTS: dict[type, Callable[[Any], Type]] = {
+    types.ListType: lambda found: List(reflect(found.element)),
+    types.OptionType: lambda found: Option(reflect(found.payload)),
+    types.ResultType: lambda found: Result(_maybe(found.ok), _maybe(found.err)),
+    types.RecordType: lambda found: Record(
+        tuple((name, reflect(one)) for name, one in found.fields)
+    ),
+    types.VariantType: lambda found: Variant(
+        tuple((name, _maybe(one)) for name, one in found.cases)
+    ),
+    types.EnumType: lambda found: Enumeration(tuple(found.names)),
+    types.OwnType: lambda _found: OWN,
+    types.BorrowType: lambda _found: BORROW,
+}

@@ -31,16 +31,12 @@ class Instance:
         self._context = capi.store_context(self._store)
         self._handle = _BUFFER(capi.INSTANCE_BYTES)
         try:
-            capi.store_limiter(
-                self._store, memory, _TABLE_ELEMENTS, _INSTANCES, _TABLES, _MEMORIES
-            )
+            capi.store_limiter(self._store, memory, _TABLE_ELEMENTS, _INSTANCES, _TABLES, _MEMORIES)
             capi.store_on_epoch(self._store, host.on_epoch, None, capi.NO_FINALIZER)
             capi.check(capi.set_wasi(self._context, capi.wasi_new()))
             self.arm()
             capi.check(
-                capi.linker_instantiate(
-                    linker, self._context, component, addressof(self._handle)
-                )
+                capi.linker_instantiate(linker, self._context, component, addressof(self._handle))
             )
         except BaseException:
             self.close()

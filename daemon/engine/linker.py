@@ -6,7 +6,6 @@ out `wasi:http`: guests reach the network through their host only.
 """
 
 from collections.abc import Sequence
-
 from itertools import count
 from typing import Any
 
@@ -67,12 +66,8 @@ class Bindings:
             drop = host.nothing_to_close if resource == STREAM_OUTPUT else host.close_stream
             name, kind = resource.encode(), self._types[self.kinds[interface.name, resource]]
             capi.check(
-                capi.linker_add_resource(
-                    at, name, len(name), kind, drop, None, capi.NO_FINALIZER
-                )
+                capi.linker_add_resource(at, name, len(name), kind, drop, None, capi.NO_FINALIZER)
             )
         for function in interface.functions:
             name, callback = function.name.encode(), self._callbacks[interface.name, function.name]
-            capi.check(
-                capi.linker_add_func(at, name, len(name), callback, None, capi.NO_FINALIZER)
-            )
+            capi.check(capi.linker_add_func(at, name, len(name), callback, None, capi.NO_FINALIZER))

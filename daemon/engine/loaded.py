@@ -12,8 +12,8 @@ import wasmtime
 from wasmtime import component
 
 from daemon.engine import capi, config, imports
-from daemon.engine.failures import not_instantiated
 from daemon.engine.call import Call
+from daemon.engine.failures import not_instantiated
 from daemon.engine.instance import Instance
 from daemon.engine.linker import Bindings
 from daemon.engine.worlds.output import STREAM_OUTPUT
@@ -153,4 +153,3 @@ def _exported(loaded: component.Component, engine: wasmtime.Engine, kind: SkillK
     prefix = _HANDLER if kind is SkillKind.FUNCTION else _STREAM
     names = (name for name in loaded.type.exports(engine) if name.startswith(prefix))
     return next(names, "")
-

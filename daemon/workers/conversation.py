@@ -81,9 +81,7 @@ class Conversation:
 def _reply(answer: messages.Answer) -> Reply:
     if answer.failure is not None:
         failure = answer.failure
-        raise DaemonError(
-            ErrorKind(failure.kind), failure.message, retry_after=failure.retry_after
-        )
+        raise DaemonError(ErrorKind(failure.kind), failure.message, retry_after=failure.retry_after)
     if answer.reply is None:
         raise DaemonError(ErrorKind.INTERNAL, "The host answered with neither reply nor failure.")
     return answer.reply

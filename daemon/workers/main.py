@@ -12,14 +12,19 @@ import socket
 import sys
 
 from daemon.workers import messages
+from daemon.workers.confinement import confine
 from daemon.workers.link import Link
 from daemon.workers.worker import Worker
 
 
 def main() -> None:
     """Serve the parent at the other end of the socket whose descriptor is the argument."""
-    link = Link(socket.socket(fileno=int(sys.argv[1])))
+    descriptor = int(sys.argv[1])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us too; the parent drains us
+    unfiltered = confine(descriptor)
+    if unfiltered is not None:
+        print(f"worker: system calls are not filtered: {unfiltered}", file=sys.stderr)
+    link = Link(socket.socket(fileno=descriptor))
     worker = Worker(send=link.send, leave=leave)
     signal.signal(signal.SIGTERM, lambda _signal, _frame: worker.drain())
     gc.freeze()

@@ -5,16 +5,17 @@ Messages are handled on the thread that reads them and must not wait there; what
 gets a thread of its own. Leaves out the process around it (`main`).
 """
 
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from daemon.engine import describe, execute
 from daemon.engine.call import Call, running
 from daemon.engine.clock import Clock
 from daemon.engine.gate import Gate
 from daemon.engine.loaded import Loaded, Loader
+from daemon.engine.warm import Spares
 from daemon.errors import DaemonError, ErrorKind
 from daemon.skill import Failure, SkillKind, World
 from daemon.workers import messages
@@ -37,31 +38,47 @@ class Worker:
         self._skills: dict[str, Loaded] = {}
         self._calls: dict[int, tuple[Call, Conversation]] = {}
         self._zombies: set[Call] = set()
+        self._rehearsals: dict[Call, messages.Load] = {}
         self._draining = False
         self._clock = Clock(
             gate=self._gate, advance=self._loader.advance_epoch, give_up=self._give_up
         )
+        self._spares = Spares(gate=self._gate, clock=self._clock, run=self._threads.run)
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            messages.Run: self._start,
+            messages.Answer: self._deliver,
+            messages.Credit: self._deliver,
+            messages.Cancel: self._cancel,
+            messages.Load: lambda load: self._threads.run(partial(self._load, load)),
+            messages.Unload: self._unload,
+            messages.Warm: self._warm,
+            messages.Ping: self._pong,
+            messages.Drain: lambda _drain: self.drain(),
+        }
         self._clock.start()
 
     def handle(self, message: messages.ToWorker) -> None:
         """Do what the parent says."""
-        match message:
-            case messages.Run():
-                self._start(message)
-            case messages.Answer(call) | messages.Credit(call):
-                if (found := self._calls.get(call)) is not None:
-                    found[1].deliver(message)
-            case messages.Cancel(call):
-                if (found := self._calls.get(call)) is not None:
-                    found[0].stop(DaemonError(ErrorKind.CANCELLED, "The call was cancelled."))
-            case messages.Load():
-                self._threads.run(partial(self._load, message))
-            case messages.Unload(artifact):
-                self._skills.pop(artifact, None)
-            case messages.Ping(number):
-                self._send(self._pong(number))
-            case messages.Drain():
-                self.drain()
+        self._handlers[type(message)](message)
+
+    def _deliver(self, message: messages.Answer | messages.Credit) -> None:
+        if (found := self._calls.get(message.call)) is not None:
+            found[1].deliver(message)
+
+    def _cancel(self, message: messages.Cancel) -> None:
+        if (found := self._calls.get(message.call)) is not None:
+            found[0].stop(DaemonError(ErrorKind.CANCELLED, "The call was cancelled."))
+
+    def _unload(self, message: messages.Unload) -> None:
+        self._spares.forget(message.artifact)
+        self._skills.pop(message.artifact, None)
+
+    def _warm(self, message: messages.Warm) -> None:
+        skill = self._skills.get(message.artifact)
+        if skill is not None:
+            self._spares.want(
+                message.artifact, skill, instances=message.instances, memory=message.memory
+            )
 
     def drain(self) -> None:
         """Leave as soon as nothing runs."""
@@ -69,8 +86,9 @@ class Worker:
         if not self._calls:
             self._leave()
 
-    def _pong(self, number: int) -> messages.Pong:
-        return messages.Pong(number, len(self._calls), len(self._zombies), resident())
+    def _pong(self, ping: messages.Ping) -> None:
+        running_now, zombies = len(self._calls), len(self._zombies)
+        self._send(messages.Pong(ping.number, running_now, zombies, resident()))
 
     # Calls.
 
@@ -82,37 +100,45 @@ class Worker:
         self._threads.run(partial(self._serve, call, run))
 
     def _serve(self, call: Call, run: messages.Run) -> None:
-        before = time.thread_time()
         try:
             skill = self._skills.get(run.artifact)
             if skill is None:
                 raise DaemonError(ErrorKind.INTERNAL, "The worker has not loaded this Skill.")
-            self._execute(call, skill, run)
+            call.begin()
+            self._clock.watch(call)
+            with running(call):
+                self._execute(call, skill, run)
         except DaemonError as error:
             self._finish(call, messages.Done(call.number, failure=failure(error)))
+        except BaseException as error:  # a bug of ours must not leave the caller waiting
+            broken = DaemonError(ErrorKind.INTERNAL, f"{type(error).__name__}: {error}")
+            self._finish(call, messages.Done(call.number, failure=failure(broken)))
+            raise
         finally:
             self._clock.release(call)
             call.end()
             self._zombies.discard(call)
-        del before
+        self._spares.restock()
 
     def _execute(self, call: Call, skill: Loaded, run: messages.Run) -> None:
         before = time.thread_time()
-        call.begin()
-        self._clock.watch(call)
-        with running(call):
-            instance = skill.instantiate(memory=run.memory, call=call)
-            try:
-                output = execute.run(call, skill, instance, text=run.input, cap=run.output)
-                done = messages.Done(
-                    call.number,
-                    output=output,
-                    cpu=time.thread_time() - before,
-                    wall=time.monotonic() - call.received,
-                )
-                self._finish(call, done)
-            finally:
-                instance.close()
+        spare = self._spares.take(run.artifact, memory=run.memory)
+        instance = spare or skill.instantiate(memory=run.memory, call=call)
+        output, broken = None, None
+        try:
+            output = execute.run(call, skill, instance, text=run.input, cap=run.output)
+        except DaemonError as error:
+            broken = failure(error)
+        done = messages.Done(
+            call.number,
+            output=output,
+            failure=broken,
+            cpu=time.thread_time() - before,
+            wall=time.monotonic() - call.received,
+            warm=spare is not None,
+        )
+        self._finish(call, done)  # before the store is freed: that is nobody's to wait for
+        instance.close()
 
     def _finish(self, call: Call, done: messages.Done) -> None:
         if call.settle():
@@ -127,10 +153,17 @@ class Worker:
     def _give_up(self, call: Call) -> None:
         """Report a call whose guest can't be stopped; its thread stays behind."""
         error = call.verdict()
-        if error is not None and call.settle():
-            self._zombies.add(call)
-            done = messages.Done(call.number, failure=failure(error))
-            self._threads.run(partial(self._report, call, done))
+        if error is None or not call.settle():
+            return
+        self._zombies.add(call)
+        if self._spares.gave_up(call):
+            return
+        if (load := self._rehearsals.pop(call, None)) is not None:
+            broken = messages.Loaded(load.artifact, metadata_failure=failure(error))
+            self._threads.run(partial(self._send, broken))
+            return
+        done = messages.Done(call.number, failure=failure(error))
+        self._threads.run(partial(self._report, call, done))
 
     # Artifacts.
 
@@ -147,7 +180,42 @@ class Worker:
             self._send(messages.Loaded(load.artifact, failure=failure(error)))
             return
         self._skills[load.artifact] = skill
-        self._send(messages.Loaded(load.artifact))
+        if load.describe:
+            self._describe(skill, load)
+        else:
+            self._send(messages.Loaded(load.artifact))
+
+    def _describe(self, skill: Loaded, load: messages.Load) -> None:
+        call = Call(number=0, timeout=load.timeout, gate=self._gate, host=describe.NoHost())
+        self._rehearsals[call] = load
+        answer = messages.Loaded(load.artifact)
+        try:
+            call.begin()
+            self._clock.watch(call)
+            with running(call):
+                answer = self._smoke_test(call, skill, load)
+        except DaemonError as error:
+            answer = messages.Loaded(load.artifact, metadata_failure=failure(error))
+        finally:
+            self._clock.release(call)
+            call.end()
+            self._zombies.discard(call)
+        if call.settle():
+            del self._rehearsals[call]
+            self._send(answer)
+
+    def _smoke_test(self, call: Call, skill: Loaded, load: messages.Load) -> messages.Loaded:
+        """Make an instance and read its metadata. Raises DaemonError for what the metadata did."""
+        try:
+            instance = skill.instantiate(memory=load.memory, call=call)
+        except DaemonError as error:
+            self._skills.pop(load.artifact, None)
+            return messages.Loaded(load.artifact, failure=failure(error))
+        try:
+            metadata = describe.describe(call, skill, instance)
+        finally:
+            instance.close()
+        return messages.Loaded(load.artifact, metadata=metadata)
 
 
 def failure(error: DaemonError) -> Failure:

@@ -61,9 +61,7 @@ def _filter(kind: Any, conditions: list[tuple[str, tuple[Any, Any]]]) -> csi.Sea
     return csi.SearchFilter(
         kind,
         [
-            csi.MetadataFilter(
-                field, comparison, value[1] if comparison == "equal-to" else value
-            )
+            csi.MetadataFilter(field, comparison, value[1] if comparison == "equal-to" else value)
             for field, (comparison, value) in conditions
         ],
     )
@@ -83,9 +81,7 @@ _REQUEST = struct(
 )
 
 FUNCTIONS: tuple[HostFunction, ...] = (
-    function(
-        "search", List(_REQUEST), result=List(List(_RESULT)), ask=csi.Search, answer=items
-    ),
+    function("search", List(_REQUEST), result=List(List(_RESULT)), ask=csi.Search, answer=items),
     function(
         "documents",
         List(DOCUMENT_PATH),

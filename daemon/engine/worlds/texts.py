@@ -79,7 +79,5 @@ TOOL: tuple[HostFunction, ...] = (
         ask=lambda requests: csi.InvokeTools([csi.ToolInvocation(*one) for one in requests]),
         answer=lambda reply: [_tool_result(one) for one in reply.items],
     ),
-    function(
-        "list-tools", result=List(_TOOL), ask=csi.ListTools, answer=items
-    ),
+    function("list-tools", result=List(_TOOL), ask=csi.ListTools, answer=items),
 )

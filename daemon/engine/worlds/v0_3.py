@@ -56,9 +56,7 @@ def _finish(reason: csi.FinishReason) -> str:
 
 
 def _completions(reply: csi.Completions) -> list[tuple[Any, ...]]:
-    return [
-        (one.text, _finish(one.finish_reason), one.logprobs, one.usage) for one in reply.items
-    ]
+    return [(one.text, _finish(one.finish_reason), one.logprobs, one.usage) for one in reply.items]
 
 
 def _message(message: tuple[str, str]) -> csi.Message:
@@ -157,9 +155,7 @@ _INFERENCE: tuple[HostFunction, ...] = (
 
 _V = "@0.3.11"
 INTERFACES = (
-    Interface(
-        f"pharia:skill/inference{_V}", _INFERENCE, ("completion-stream", "chat-stream")
-    ),
+    Interface(f"pharia:skill/inference{_V}", _INFERENCE, ("completion-stream", "chat-stream")),
     Interface(f"pharia:skill/document-index{_V}", documents.FUNCTIONS),
     Interface(f"pharia:skill/chunking{_V}", texts.CHUNKING),
     Interface(f"pharia:skill/language{_V}", texts.LANGUAGE),

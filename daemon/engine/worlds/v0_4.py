@@ -82,9 +82,7 @@ _CHAT_PARAMS = struct(
     response_format=Option(_FORMAT),
     reasoning_effort=Option(enumeration("minimal", "low", "medium", "high")),
 )
-_CHAT_REQUEST = struct(
-    csi.ChatRequest, model=STRING, messages=List(_MESSAGE), params=_CHAT_PARAMS
-)
+_CHAT_REQUEST = struct(csi.ChatRequest, model=STRING, messages=List(_MESSAGE), params=_CHAT_PARAMS)
 _CHAT_RESPONSE = struct(
     csi.ChatResponse,
     message=_ASSISTANT,
@@ -146,12 +144,8 @@ def _tell_chat(event: csi.InferenceEvent) -> Any:
 
 
 _INFERENCE: tuple[HostFunction, ...] = (
-    function(
-        "complete", List(_REQUEST), result=List(_COMPLETION), ask=csi.Complete, answer=items
-    ),
-    function(
-        "chat", List(_CHAT_REQUEST), result=List(_CHAT_RESPONSE), ask=csi.Chat, answer=items
-    ),
+    function("complete", List(_REQUEST), result=List(_COMPLETION), ask=csi.Complete, answer=items),
+    function("chat", List(_CHAT_REQUEST), result=List(_CHAT_RESPONSE), ask=csi.Chat, answer=items),
     *stream(
         "completion-stream",
         request=_REQUEST,
