@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
 from daemon.csi import interface as csi
-from daemon.errors import DaemonError, ErrorKind
+from daemon.errors import DaemonError
 from daemon.skill import StreamEvent, ToolBegin, ToolEnd, ToolFailed
 
 Emit = Callable[[StreamEvent], None]
@@ -33,9 +33,7 @@ class HostContext(Protocol):
         ...
 
 
-async def _batch(
-    call: Callable[[_A], Awaitable[_B]], requests: Sequence[_A]
-) -> list[_B]:
+async def _batch(call: Callable[[_A], Awaitable[_B]], requests: Sequence[_A]) -> list[_B]:
     """Run *call* over all requests at once; keep their order; the first error cancels the rest."""
     if len(requests) == 1:
         return [await call(requests[0])]
@@ -70,32 +68,69 @@ class DriverContext:
 
     async def answer(self, request: csi.Request) -> csi.Reply:
         """See `HostContext`."""
-        caller = self._caller
         match request:
-            case csi.Complete(requests):
-                return csi.Completions(
-                    await _batch(lambda one: self._drivers.inference.complete(one, caller), requests)
-                )
-            case csi.Chat(requests):
+            case csi.Complete() | csi.Chat() | csi.Explain():
+                return await self._infer(request)
+            case (
+                csi.OpenCompletionStream() | csi.OpenChatStream() | csi.NextEvent()
+                | csi.CloseStream()
+            ):  # fmt: skip
+                return await self._stream(request)
+            case csi.Search() | csi.Documents() | csi.DocumentMetadata():
+                return await self._look_up(request)
+            case csi.ChunkTexts() | csi.SelectLanguage():
+                return await self._process(request)
+            case csi.InvokeTools() | csi.ListTools():
+                return await self._use_tools(request)
+
+    async def _infer(self, request: csi.Complete | csi.Chat | csi.Explain) -> csi.Reply:
+        inference, caller = self._drivers.inference, self._caller
+        match request:
+            case csi.Complete(completions):
+                done = await _batch(lambda one: inference.complete(one, caller), completions)
+                return csi.Completions(done)
+            case csi.Chat(chats):
                 return csi.ChatResponses(
-                    await _batch(lambda one: self._drivers.inference.chat(one, caller), requests)
+                    await _batch(lambda one: inference.chat(one, caller), chats)
                 )
-            case csi.Explain(requests):
+            case csi.Explain(targets):
                 return csi.Explanations(
-                    await _batch(lambda one: self._drivers.inference.explain(one, caller), requests)
+                    await _batch(lambda one: inference.explain(one, caller), targets)
                 )
-            case csi.OpenCompletionStream() | csi.OpenChatStream():
-                return self._open(request)
-            case csi.NextEvent(stream):
-                return csi.StreamNext(await self._next(stream))
-            case csi.CloseStream(stream):
-                await self._close_stream(stream)
+
+    async def _stream(
+        self,
+        request: csi.OpenCompletionStream | csi.OpenChatStream | csi.NextEvent | csi.CloseStream,
+    ) -> csi.Reply:
+        match request:
+            case csi.NextEvent(number):
+                return csi.StreamNext(await self._next(number))
+            case csi.CloseStream(number):
+                await self._close_stream(number)
                 return csi.StreamClosed()
             case _:
-                return await self._answer_other(request)
+                return self._open(request)
 
-    async def _answer_other(self, request: csi.Request) -> csi.Reply:
-        caller, drivers = self._caller, self._drivers
+    async def _look_up(
+        self, request: csi.Search | csi.Documents | csi.DocumentMetadata
+    ) -> csi.Reply:
+        index, caller = self._drivers.document_index, self._caller
+        match request:
+            case csi.Search(queries):
+                return csi.SearchResults(
+                    await _batch(lambda one: index.search(one, caller), queries)
+                )
+            case csi.Documents(paths):
+                return csi.DocumentsFound(
+                    await _batch(lambda one: index.document(one, caller), paths)
+                )
+            case csi.DocumentMetadata(paths):
+                return csi.MetadataFound(
+                    await _batch(lambda one: index.metadata(one, caller), paths)
+                )
+
+    async def _process(self, request: csi.ChunkTexts | csi.SelectLanguage) -> csi.Reply:
+        drivers, caller = self._drivers, self._caller
         match request:
             case csi.ChunkTexts(texts):
                 return csi.Chunks(
@@ -103,33 +138,27 @@ class DriverContext:
                 )
             case csi.SelectLanguage(texts_):
                 return csi.Languages(await _batch(drivers.language.select_language, texts_))
-            case csi.Search(queries):
-                return csi.SearchResults(
-                    await _batch(lambda one: drivers.document_index.search(one, caller), queries)
-                )
-            case csi.Documents(paths):
-                return csi.DocumentsFound(
-                    await _batch(lambda one: drivers.document_index.document(one, caller), paths)
-                )
-            case csi.DocumentMetadata(paths):
-                return csi.MetadataFound(
-                    await _batch(lambda one: drivers.document_index.metadata(one, caller), paths)
-                )
-            case csi.InvokeTools(invocations):
-                return csi.ToolResults(await _batch(self._invoke, invocations))
-            case csi.ListTools():
-                return csi.ToolList(list(await drivers.tools.list(caller)))
-        raise DaemonError(ErrorKind.INTERNAL, f"no driver answers {type(request).__name__}")
 
-    async def _invoke(self, invocation: csi.ToolInvocation) -> csi.ToolResult:
-        self._emit(ToolBegin(invocation.name))
-        result = await self._drivers.tools.invoke(invocation, self._caller)
-        match result:
-            case csi.ToolError(message):
-                self._emit(ToolFailed(invocation.name, message))
-            case csi.ToolOutput():
-                self._emit(ToolEnd(invocation.name))
-        return result
+    async def _use_tools(self, request: csi.InvokeTools | csi.ListTools) -> csi.Reply:
+        match request:
+            case csi.InvokeTools(invocations):
+                return csi.ToolResults(await self._invoke_all(invocations))
+            case csi.ListTools():
+                return csi.ToolList(list(await self._drivers.tools.list(self._caller)))
+
+    async def _invoke_all(self, invocations: Sequence[csi.ToolInvocation]) -> list[csi.ToolResult]:
+        """Tell of all beginnings in order, then, when all have finished, of all ends in order."""
+        for one in invocations:
+            self._emit(ToolBegin(one.name))
+        tools, caller = self._drivers.tools, self._caller
+        results = await _batch(lambda one: tools.invoke(one, caller), invocations)
+        for one, result in zip(invocations, results, strict=True):
+            match result:
+                case csi.ToolError(message):
+                    self._emit(ToolFailed(one.name, message))
+                case csi.ToolOutput():
+                    self._emit(ToolEnd(one.name))
+        return results
 
     def _open(self, request: csi.OpenCompletionStream | csi.OpenChatStream) -> csi.StreamOpened:
         inference, caller = self._drivers.inference, self._caller

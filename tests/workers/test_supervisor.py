@@ -1,0 +1,533 @@
+"""Calls on real child processes: results, deadlines, cancelling, back-pressure, lost workers."""
+
+import asyncio
+import json
+import os
+import signal
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from daemon.csi import interface as csi
+from daemon.errors import DaemonError, ErrorKind
+from daemon.skill import MessageAppend, StreamEvent, ToolBegin, ToolEnd
+from daemon.workers.dispatch import Bounds
+from daemon.workers.health import HealthPolicy
+from daemon.workers.policy import SupervisorPolicy
+from daemon.workers.report import Finished
+from daemon.workers.supervisor import Invocation, Supervisor
+from tests.workers.scripts import NoTools, artifact, call, scripted, supervisor, until
+
+
+async def failing(made: Supervisor, invocation: Invocation) -> DaemonError:
+    with pytest.raises(DaemonError) as caught:
+        await made.run(invocation)
+    return caught.value
+
+
+async def pid_of_a_worker(made: Supervisor) -> int:
+    return int(await made.run(call("pid")))
+
+
+# Results ------------------------------------------------------------------------------------------
+
+
+async def test_output_of_the_guest_is_the_result() -> None:
+    async with supervisor() as made:
+        assert json.loads(await made.run(call("echo", text="hi"))) == {"do": "echo", "text": "hi"}
+
+
+async def test_failure_of_the_guest_keeps_its_kind() -> None:
+    async with supervisor() as made:
+        error = await failing(made, call("fail"))
+        assert (error.kind, error.detail) == (ErrorKind.SKILL_FAILED, "no luck")
+        assert (await failing(made, call("strange"))).kind is ErrorKind.INTERNAL
+
+
+async def test_many_calls_at_once_all_get_their_own_answer() -> None:
+    async with supervisor(workers=2) as made:
+        answers = await asyncio.gather(*(made.run(call("echo", n=n)) for n in range(200)))
+        assert [json.loads(one)["n"] for one in answers] == list(range(200))
+
+
+async def test_every_answered_call_is_observed() -> None:
+    seen: list[Finished] = []
+    async with supervisor(finished=seen.append) as made:
+        await made.run(call("echo"))
+        await failing(made, call("fail", skill="other"))
+        stats = made.stats
+
+    good, bad = seen
+    assert (str(good.path), good.error, good.cpu, good.warm) == ("team/one", None, 0.5, True)
+    assert (str(bad.path), bad.error) == ("team/other", ErrorKind.SKILL_FAILED)
+    assert good.wall > 0
+    assert (stats.finished, stats.cpu_seconds, stats.warm) == (2, 1.0, 2)
+    assert (stats.workers_up, stats.running, stats.queued, stats.waiting) == (1, 0, 0, 0)
+
+
+# Deadlines and cancelling -------------------------------------------------------------------------
+
+
+async def test_deadline_is_kept_even_if_the_worker_does_not_react() -> None:
+    """The caller has his answer at the deadline; the call keeps its place at the worker."""
+    async with supervisor() as made:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+
+        error = await failing(made, call("ignore", timeout=0.2))
+
+        assert error.kind is ErrorKind.DEADLINE_EXCEEDED
+        assert "within its time limit of 0.2 s" in error.detail
+        assert 0.2 <= loop.time() - began < 1.0
+        assert made.stats.running == 1
+
+
+async def test_callers_own_deadline_counts_if_it_is_earlier() -> None:
+    async with supervisor() as made:
+        soon = csi.Caller(deadline=asyncio.get_running_loop().time() + 0.1)
+        error = await failing(made, replace(call("stay"), caller=soon))
+        assert error.kind is ErrorKind.DEADLINE_EXCEEDED
+
+
+async def test_cancelled_caller_cancels_the_guest() -> None:
+    """The worker says `Done` to the `Cancel`, and its place is free again."""
+    async with supervisor() as made:
+        running = asyncio.ensure_future(made.run(call("stay")))
+        await until(lambda: made.stats.running == 1)
+
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+        await until(lambda: made.stats.running == 0)
+        await made.run(call())
+
+
+async def test_cancelled_caller_leaves_the_queue() -> None:
+    policy = SupervisorPolicy(bounds=Bounds(depth=1))
+    async with supervisor(policy=policy) as made:
+        first = asyncio.ensure_future(made.run(call("stay")))
+        second = asyncio.ensure_future(made.run(call()))
+        await until(lambda: made.stats.queued == 1)
+
+        second.cancel()
+        await until(lambda: made.stats.queued == 0)
+        first.cancel()
+        await asyncio.wait([first, second])
+
+
+async def test_worker_that_does_not_end_cancelled_calls_is_replaced() -> None:
+    health = HealthPolicy(stuck=0.05)
+    async with supervisor(ping_interval=0.05, health=health) as made:
+        before = await pid_of_a_worker(made)
+        await failing(made, call("ignore", timeout=0.05))
+        await until(lambda: made.stats.restarts.get("stuck", 0) == 1)
+        assert await pid_of_a_worker(made) != before
+
+
+# Streams ------------------------------------------------------------------------------------------
+
+
+async def texts(made: Supervisor, invocation: Invocation) -> list[str]:
+    return [event.text async for event in made.stream(invocation)]  # type: ignore[union-attr]
+
+
+async def test_events_of_a_stream_come_in_order_and_all() -> None:
+    async with supervisor() as made:
+        got = await texts(made, call("stream", events=500))
+        assert got == [str(left) for left in range(500, 0, -1)]
+
+
+async def test_slow_reader_bounds_what_is_buffered() -> None:
+    """The worker stops at its credit, until the reader has taken some."""
+    async with supervisor() as made:
+        stream = made.stream(call("stream", events=10_000))
+        await anext(stream)
+        (worker,) = made._workers.values()
+        (reading,) = worker.calls.values()
+        most = 0
+        for _ in range(200):
+            await asyncio.sleep(0)
+            await anext(stream)
+            most = max(most, len(reading.events))  # type: ignore[attr-defined]
+        assert most <= 32
+        await stream.aclose()
+
+
+async def test_closed_stream_cancels_the_guest() -> None:
+    async with supervisor() as made:
+        stream = made.stream(call("stream", events=1000))
+        await anext(stream)
+        assert made.stats.running == 1
+
+        await stream.aclose()
+
+        await until(lambda: made.stats.running == 0)
+
+
+async def test_stream_that_fails_raises_after_its_events() -> None:
+    async with supervisor() as made:
+        with pytest.raises(DaemonError, match="no luck"):
+            await texts(made, call("fail"))
+
+
+async def test_stream_has_a_deadline() -> None:
+    async with supervisor() as made:
+        with pytest.raises(DaemonError, match="time limit"):
+            await texts(made, call("stay", timeout=0.1))
+
+
+@pytest.mark.parametrize("misdeed", ["flood", "tool-event"])
+async def test_worker_that_breaks_the_rules_of_streams_is_killed(misdeed: str) -> None:
+    """More events than credit, or events that are not a guest's."""
+    async with supervisor() as made:
+        with pytest.raises(DaemonError, match="without credit for it") as caught:
+            async for _ in made.stream(call(misdeed)):
+                pass
+        assert caught.value.kind is ErrorKind.WORKER_LOST
+
+
+# Host calls ---------------------------------------------------------------------------------------
+
+
+async def test_host_call_is_answered_for_the_namespace_of_the_skill() -> None:
+    """Whatever namespace the caller names; the deadline is that of the call."""
+    host = NoTools()
+    async with supervisor(host=host) as made:
+        assert await made.run(call("host")) == b"[]"
+        (caller,) = host.callers
+        assert caller.namespace == "team"
+        assert caller.deadline is not None
+        await until(lambda: host.closed == 1)
+
+
+async def test_waiting_calls_use_no_place() -> None:
+    """Ten calls wait for their host at a worker that runs one at a time; an eleventh runs."""
+    host = NoTools()
+    host.let.clear()
+    policy = SupervisorPolicy(bounds=Bounds(depth=1))
+    async with supervisor(host=host, policy=policy) as made:
+        waiting = [asyncio.ensure_future(made.run(call("host"))) for _ in range(10)]
+        await until(lambda: made.stats.waiting == 10)
+
+        await made.run(call())
+
+        host.let.set()
+        assert await asyncio.gather(*waiting) == [b"[]"] * 10
+        assert made.stats.waiting == 0
+
+
+async def test_error_of_the_host_ends_the_call_with_its_kind() -> None:
+    host = NoTools()
+    host.error = DaemonError(ErrorKind.CSI_RATE_LIMITED, "slow down", retry_after=3.0)
+    async with supervisor(host=host) as made:
+        error = await failing(made, call("host"))
+        assert (error.kind, error.retry_after) == (ErrorKind.CSI_RATE_LIMITED, 3.0)
+
+
+async def test_bug_in_the_host_ends_the_call_too(caplog: pytest.LogCaptureFixture) -> None:
+    host = NoTools()
+    host.error = ZeroDivisionError("ours")
+    async with supervisor(host=host) as made:
+        error = await failing(made, call("host"))
+        assert error.kind is ErrorKind.INTERNAL
+        assert "ours" not in error.detail
+    assert "for a bug of ours" in caplog.text
+
+
+async def test_host_calls_end_with_their_call() -> None:
+    """At the deadline as well as with the caller."""
+    host = NoTools()
+    host.let.clear()
+    async with supervisor(host=host) as made:
+        await failing(made, call("host", timeout=0.1))
+        await until(lambda: host.cancelled == 1 and host.closed == 1)
+
+
+async def test_tool_events_stand_between_the_events_of_the_guest() -> None:
+    host = NoTools()
+    host.events = [ToolBegin("add"), ToolEnd("add")]
+    async with supervisor(host=host) as made:
+        got: list[StreamEvent] = [event async for event in made.stream(call("host", then="stream"))]
+        assert got == [ToolBegin("add"), ToolEnd("add"), MessageAppend("1")]
+
+
+async def test_functions_drop_tool_events() -> None:
+    host = NoTools()
+    host.events = [ToolBegin("add")] * 100
+    async with supervisor(host=host) as made:
+        assert await made.run(call("host")) == b"[]"
+
+
+async def test_host_call_that_is_asked_twice_ends_the_worker() -> None:
+    host = NoTools()
+    host.let.clear()
+    async with supervisor(host=host) as made:
+        error = await failing(made, call("twice"))
+        assert "asked twice" in error.detail
+
+
+# Lost workers -------------------------------------------------------------------------------------
+
+
+async def test_killed_worker_under_load_harms_no_call() -> None:
+    """None had an effect yet, so all that were with it are tried again elsewhere."""
+    async with supervisor(workers=2) as made:
+        pid = await pid_of_a_worker(made)
+        calls = [asyncio.ensure_future(made.run(call("echo", n=n))) for n in range(300)]
+        await asyncio.sleep(0)
+        os.kill(pid, signal.SIGKILL)
+
+        answers = await asyncio.gather(*calls)
+
+        assert len(answers) == 300
+        await until(lambda: made.stats.restarts.get("crashed") == 1)
+        await until(lambda: made.stats.workers_up == 2)
+
+
+async def test_call_that_kills_its_worker_is_tried_twice_only() -> None:
+    """Its neighbours at the other worker go on."""
+    async with supervisor(workers=2) as made:
+        error = await failing(made, call("exit"))
+
+        assert error.kind is ErrorKind.WORKER_LOST
+        assert "exited with status 3; as it did at the second attempt" in error.detail
+        assert error.retry_after is not None
+        await until(lambda: made.stats.workers_up == 2)
+        await made.run(call())
+
+
+async def test_call_that_may_have_had_effects_is_not_tried_again() -> None:
+    async with supervisor() as made:
+        error = await failing(made, call("host-exit"))
+        assert "may have had effects" in error.detail
+        await until(lambda: made.stats.workers_up == 1)
+        assert made.stats.restarts == {"crashed": 1}
+
+
+@pytest.mark.parametrize("misdeed", ["garbage", "giant", "half", "hello"])
+async def test_nonsense_from_a_worker_costs_it_its_life(misdeed: str) -> None:
+    async with supervisor() as made:
+        error = await failing(made, call(misdeed))
+        assert error.kind is ErrorKind.WORKER_LOST
+        await until(lambda: made.stats.workers_up == 1)
+        await made.run(call())
+
+
+async def test_hung_worker_is_killed_and_replaced() -> None:
+    """A stopped process answers no ping. Its call is tried again on the next."""
+    async with supervisor(ping_interval=0.05, health=HealthPolicy(pings=4)) as made:
+        pid = await pid_of_a_worker(made)
+        os.kill(pid, signal.SIGSTOP)
+        assert int(await made.run(call("pid"))) != pid
+        assert made.stats.restarts == {"hung": 1}
+
+
+async def test_replacement_has_every_artifact_before_it_takes_calls() -> None:
+    async with supervisor() as made:
+        for name in ("a", "b", "c"):
+            await made.load(artifact(name), describe=False)
+        await failing(made, call("exit"))
+        loaded = json.loads(await made.run(call("loaded")))
+        assert sorted(loaded) == ["a", "b", "c", "plain"]
+
+
+@pytest.mark.parametrize(
+    ("health", "reason", "do"),
+    [
+        (HealthPolicy(calls=2), "calls", "echo"),
+        (HealthPolicy(resident=1), "memory", "echo"),
+        (HealthPolicy(zombies=2), "zombies", "zombie"),
+    ],
+)
+async def test_worn_worker_is_replaced_without_a_failing_call(
+    health: HealthPolicy, reason: str, do: str
+) -> None:
+    async with supervisor(ping_interval=0.02, health=health) as made:
+        before = await pid_of_a_worker(made)
+        for _ in range(50):
+            await made.run(call(do))
+        await until(lambda: made.stats.restarts.get(reason, 0) >= 1)
+        assert await pid_of_a_worker(made) != before
+        assert set(made.stats.restarts) == {reason}
+
+
+async def test_replaced_worker_finishes_its_calls() -> None:
+    health = HealthPolicy(zombies=1)
+    host = NoTools()
+    host.let.clear()
+    async with supervisor(host=host, ping_interval=0.02, health=health) as made:
+        pid = await pid_of_a_worker(made)
+        slow = asyncio.ensure_future(made.run(call("host")))
+        await made.run(call("zombie"))
+        await until(lambda: made.stats.restarts.get("zombies", 0) == 1)
+        os.kill(pid, 0)  # it is still there
+
+        host.let.set()
+
+        assert await slow == b"[]"
+
+
+# Artifacts ----------------------------------------------------------------------------------------
+
+
+async def test_load_tells_what_the_skill_says_of_itself() -> None:
+    async with supervisor(workers=2) as made:
+        told = await made.load(artifact("fresh"), describe=True)
+        assert told.metadata is not None
+        assert told.metadata.description == "scripted"
+        for _ in range(4):
+            assert "fresh" in json.loads(await made.run(call("loaded", of="fresh")))
+
+
+async def test_bad_artifact_is_an_error_of_its_kind() -> None:
+    async with supervisor() as made:
+        with pytest.raises(DaemonError, match="wasi:http") as caught:
+            await made.load(artifact("bad"), describe=False)
+        assert caught.value.kind is ErrorKind.MISSING_IMPORT
+        assert (await failing(made, call(of="bad"))).kind is ErrorKind.SKILL_NOT_READY
+
+
+async def test_artifact_that_kills_a_worker_harms_one_only() -> None:
+    async with supervisor(workers=2) as made:
+        with pytest.raises(DaemonError, match="died while it loaded"):
+            await made.load(artifact("deadly"), describe=False)
+        await made.run(call())
+        await until(lambda: made.stats.workers_up == 2)
+        assert made.stats.restarts == {"crashed": 1}
+
+
+async def test_load_has_a_time_limit() -> None:
+    async with supervisor(load=0.1) as made:
+        with pytest.raises(DaemonError, match="within 0.1 s"):
+            await made.load(artifact("slow"), describe=False)
+
+
+async def test_unloaded_artifact_stays_for_the_calls_it_has() -> None:
+    host = NoTools()
+    host.let.clear()
+    async with supervisor(host=host) as made:
+        await made.load(artifact("old"), describe=False)
+        running = asyncio.ensure_future(made.run(call("host", of="old")))
+        await until(lambda: made.stats.waiting == 1)
+
+        made.unload("old")
+        assert "old" in json.loads(await made.run(call("loaded")))
+
+        host.let.set()
+        await running
+        assert "old" not in json.loads(await made.run(call("loaded")))
+        error = await failing(made, call(of="old"))
+        assert error.kind is ErrorKind.SKILL_NOT_READY
+
+
+async def test_loading_twice_at_the_same_time_is_fine() -> None:
+    async with supervisor(workers=2) as made:
+        loads = [made.load(artifact("same"), describe=describe) for describe in (True, False)]
+        told, silent = await asyncio.gather(*loads)
+        assert told.metadata is not None
+        assert silent.metadata is None
+
+
+# Admission ----------------------------------------------------------------------------------------
+
+
+async def test_share_of_a_skill_is_bounded() -> None:
+    async with supervisor() as made:
+        first = asyncio.ensure_future(made.run(call("stay", concurrency=1)))
+        await asyncio.sleep(0)
+        error = await failing(made, call(concurrency=1))
+        assert (error.kind, error.retry_after) == (ErrorKind.TOO_MANY_CALLS, 1.0)
+        await made.run(call(skill="two"))
+        first.cancel()
+        await asyncio.wait([first])
+
+
+async def test_queue_has_a_wait_limit() -> None:
+    policy = SupervisorPolicy(bounds=Bounds(depth=1), queue_timeout=0.1, patience=60.0)
+    async with supervisor(policy=policy) as made:
+        first = asyncio.ensure_future(made.run(call("stay")))
+        await asyncio.sleep(0)
+        error = await failing(made, call())
+        assert (error.kind, error.retry_after) == (ErrorKind.OVERLOADED, 1.0)
+        assert "within 0.1 s" in error.detail
+        first.cancel()
+        await asyncio.wait([first])
+
+
+async def test_endless_guests_do_not_keep_others_waiting() -> None:
+    """Both places of the only worker are taken for good; the next call gets in nevertheless."""
+    policy = SupervisorPolicy(patience=0.05)
+    async with supervisor(policy=policy) as made:
+        endless = [asyncio.ensure_future(made.run(call("stay"))) for _ in range(2)]
+        await until(lambda: made.stats.running == 2)
+        await made.run(call(skill="two"))
+        for one in endless:
+            one.cancel()
+        await asyncio.wait(endless)
+
+
+async def test_burst_of_one_skill_delays_another_by_a_turn_only() -> None:
+    policy = SupervisorPolicy(bounds=Bounds(depth=1))
+    order: list[str] = []
+
+    async def one(made: Supervisor, skill: str) -> None:
+        await made.run(call(skill=skill))
+        order.append(skill)
+
+    async with supervisor(policy=policy) as made, asyncio.TaskGroup() as group:
+        for _ in range(90):
+            group.create_task(one(made, "burst"))
+        group.create_task(one(made, "quiet"))
+    assert Counter(order) == {"burst": 90, "quiet": 1}
+    assert order.index("quiet") < 4
+
+
+# Stopping -----------------------------------------------------------------------------------------
+
+
+async def test_stop_lets_calls_finish_and_takes_no_new_ones() -> None:
+    host = NoTools()
+    host.let.clear()
+    async with supervisor(host=host) as made:
+        running = asyncio.ensure_future(made.run(call("host")))
+        await until(lambda: made.stats.waiting == 1)
+
+        stopping = asyncio.ensure_future(made.stop(grace=20.0))
+        await asyncio.sleep(0)
+        assert (await failing(made, call())).kind is ErrorKind.SHUTTING_DOWN
+        host.let.set()
+
+        assert await running == b"[]"
+        await stopping
+        assert made.stats.workers_up == 0
+
+
+async def test_stop_ends_what_takes_too_long() -> None:
+    policy = SupervisorPolicy(bounds=Bounds(depth=1), patience=60.0)
+    async with supervisor(policy=policy) as made:
+        calls: list[asyncio.Future[Any]] = [
+            asyncio.ensure_future(made.run(call(do))) for do in ("ignore", "echo")
+        ]
+        await until(lambda: made.stats.queued == 1)
+        await made.stop(grace=0.05)
+        errors = await asyncio.gather(*calls, return_exceptions=True)
+        assert [error.kind for error in errors] == [ErrorKind.SHUTTING_DOWN] * 2
+
+
+async def test_start_that_fails_leaves_no_process() -> None:
+    with pytest.raises(DaemonError, match="no engine for this CPU"):
+        async with supervisor(workers=2, command=scripted("dead")):
+            pass
+
+
+async def test_worker_keeps_the_hottest_artifacts_warm() -> None:
+    """What a scripted child is told is among its last words."""
+    async with supervisor() as made:
+        await made.load(artifact("hot"), describe=False)
+        (worker,) = made._workers.values()
+        await until(lambda: worker.warm == {"plain", "hot"})
+        made.unload("hot")
+        assert worker.warm == {"plain"}
