@@ -14,6 +14,8 @@ class ErrorKind(StrEnum):
 
     # The request.
     MALFORMED_REQUEST = "malformed-request"
+    ROUTE_NOT_FOUND = "route-not-found"
+    METHOD_NOT_ALLOWED = "method-not-allowed"
     PAYLOAD_TOO_LARGE = "payload-too-large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     TOKEN_MISSING = "token-missing"  # noqa: S105 - a code, not a secret

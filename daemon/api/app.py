@@ -1,0 +1,130 @@
+"""
+The application of the API listener: its routes, and what surrounds every request.
+
+Leaves out sockets and shutdown (`server`) and what any route does.
+"""
+
+import asyncio
+import time
+
+from aiohttp import web
+
+from daemon.api import catalogue, docs, health, skills, tools
+from daemon.api.cors import Cors
+from daemon.api.drain import DRAIN, Drain, shutting_down
+from daemon.api.encoding import compress_responses
+from daemon.api.errors import from_error, from_http
+from daemon.api.ports import OPTIONS, SERVICES, Handler, Options, Services
+from daemon.api.requests import TRACE, guarded
+from daemon.errors import DaemonError
+from daemon.observability.tracing import outgoing
+
+SKILL = "/v1/skills/{namespace:[^/]+}/{name:[^/]+}"
+_STARTED = web.RequestKey("started", float)
+
+GUARDED: tuple[tuple[str, str, Handler], ...] = (
+    ("POST", f"{SKILL}/run", skills.run),
+    ("POST", f"{SKILL}/message-stream", skills.message_stream),
+    ("GET", f"{SKILL}/metadata", skills.metadata),
+    ("GET", "/v1/skills", skills.listing),
+    ("GET", "/skills", skills.listing),
+    ("GET", "/cached_skills", skills.cached),
+    ("DELETE", "/cached_skills/{namespace:[^/]+}/{name:[^/]+}", skills.discard),
+    ("GET", "/v1/catalogue", catalogue.catalogue),
+    ("GET", "/v1/namespaces", catalogue.namespaces),
+    ("GET", "/v1/namespaces/{namespace:[^/]+}", catalogue.namespace),
+    ("POST", "/-/reload", catalogue.reload),
+    ("GET", "/v1/tools/{namespace:[^/]+}", tools.tools),
+    ("GET", "/v1/mcp_servers/{namespace:[^/]+}", tools.mcp_servers),
+)
+"""Routes that need a token where authorization is on."""
+
+OPEN: tuple[tuple[str, str, Handler], ...] = (
+    ("GET", "/health", health.health),
+    ("GET", "/livez", health.health),
+    ("GET", "/readyz", health.ready),
+    *(("GET", path, handler) for path, handler in docs.routes()),
+)
+"""Routes for everybody: probes and documentation."""
+
+
+def make_app(services: Services, options: Options, drain: Drain) -> web.Application:
+    """Build the application."""
+    middlewares = [compress_responses, surround]
+    if services.tracing is not None:
+        middlewares.insert(0, traced)
+    app = web.Application(client_max_size=options.body_limit)
+    app[SERVICES], app[OPTIONS], app[DRAIN] = services, options, drain
+    app.on_response_prepare.append(finish_head)
+    if options.cors_origins:
+        cors = Cors(options.cors_origins)
+        middlewares.insert(0, cors.preflight)
+        app.on_response_prepare.append(cors.mark)
+    app.middlewares.extend(middlewares)
+    for method, path, handler in GUARDED:
+        _add(app, method, path, guarded(handler))
+    for method, path, handler in OPEN:
+        _add(app, method, path, handler)
+    return app
+
+
+def _add(app: web.Application, method: str, path: str, handler: Handler) -> None:
+    """A GET route answers HEAD as well."""
+    if method == "GET":
+        app.router.add_get(path, handler)
+    else:
+        app.router.add_route(method, path, handler)
+
+
+@web.middleware
+async def surround(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count the request as in flight; turn errors into problem documents."""
+    request[_STARTED] = time.perf_counter()
+    drain = request.config_dict[DRAIN]
+    task = asyncio.current_task()
+    assert task is not None
+    drain.in_flight.add(task)
+    try:
+        return await handler(request)
+    except DaemonError as error:
+        return from_error(request, error)
+    except web.HTTPException as error:
+        return from_http(request, error)
+    except asyncio.CancelledError:
+        if not drain.expired:
+            raise
+        task.uncancel()
+        return from_error(request, shutting_down())
+    finally:
+        drain.in_flight.discard(task)
+
+
+@web.middleware
+async def traced(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Make a span of the request; what it calls sees that span as its parent."""
+    tracing = request.config_dict[SERVICES].tracing
+    assert tracing is not None
+    with tracing.request(f"{request.method} {template(request)}", request.headers):
+        request[TRACE] = outgoing()
+        return await handler(request)
+
+
+async def finish_head(request: web.Request, response: web.StreamResponse) -> None:
+    """Complete the head of a response about to be sent, and report it."""
+    headers = response.headers
+    headers["Server"] = "skilld"
+    for name, value in request.get(TRACE, ()):
+        headers[name] = value
+    services = request.config_dict[SERVICES]
+    if request.config_dict[DRAIN].closing:
+        response.force_close()
+        headers["Connection"] = "close"
+    if services.observe is not None and request.match_info.route.resource is not None:
+        seconds = time.perf_counter() - request.get(_STARTED, time.perf_counter())
+        services.observe(request.method, template(request), response.status, seconds)
+
+
+def template(request: web.Request) -> str:
+    """The route's path with its parameters' names: bounded, unlike paths."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "(none)"

@@ -1,0 +1,123 @@
+"""
+What the HTTP shell needs of the rest of skilld, as small Protocols, and its own options.
+
+Leaves out who stands behind them: `app` wires the real ones, tests bring their own.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from daemon.catalogue import Catalogue
+from daemon.csi.interface import Caller, Tools
+from daemon.names import Namespace, SkillPath
+from daemon.observability.tracing import Tracing
+from daemon.skill import StreamEvent
+
+
+class Described(Protocol):
+    """The answer of the metadata route; schemas are parsed JSON."""
+
+    @property
+    def description(self) -> str | None:
+        """What the Skill says it does."""
+        ...
+
+    @property
+    def version(self) -> str | None:
+        """The WIT world, for example `0.4`; None for worlds without metadata."""
+        ...
+
+    @property
+    def skill_type(self) -> str:
+        """`function` or `message_stream`."""
+        ...
+
+    @property
+    def input_schema(self) -> Any:
+        """A JSON Schema, or None."""
+        ...
+
+    @property
+    def output_schema(self) -> Any:
+        """A JSON Schema, or None."""
+        ...
+
+
+class SkillRunner(Protocol):
+    """The door to execution (`invoke.Skills`). Everything here raises only DaemonError."""
+
+    async def run(self, path: SkillPath, body: bytes, caller: Caller) -> bytes:
+        """Call a function with JSON text; return JSON text. Cancelling it stops the guest."""
+        ...
+
+    def stream(
+        self, path: SkillPath, body: bytes, caller: Caller
+    ) -> AsyncGenerator[StreamEvent, None]:
+        """Call a streaming Skill with JSON text. Closing the generator stops the guest."""
+        ...
+
+    async def metadata(self, path: SkillPath) -> Described:
+        """What the Skill says of itself."""
+        ...
+
+
+class Authorizer(Protocol):
+    """Says who may call."""
+
+    async def check(self, token: str | None) -> None:
+        """Return if the bearer of *token* may call. Raises DaemonError if not, or if unknown."""
+        ...
+
+
+class BuiltSkills(Protocol):
+    """Which Skills are pulled and compiled, for `/cached_skills`."""
+
+    def paths(self) -> Sequence[SkillPath]:
+        """All of them."""
+        ...
+
+    async def discard(self, path: SkillPath) -> bool:
+        """Build a Skill anew from its registry; False where there was nothing to discard."""
+        ...
+
+
+Probe = Callable[[], str | None]
+"""Returns why something is not ready, None if it is."""
+
+Observe = Callable[[str, str, int, float], None]
+"""Hears of each response head: method, route template, status, seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """All that the routes call. `ready` maps the name of each readiness check to its probe."""
+
+    skills: SkillRunner
+    catalogue: Catalogue
+    tools: Tools
+    built: BuiltSkills
+    authorizer: Authorizer
+    reload: Callable[[], None]
+    ready: dict[str, Probe] = field(default_factory=dict)
+    builtin_namespaces: frozenset[Namespace] = frozenset()
+    observe: Observe | None = None
+    tracing: Tracing | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Sizes in bytes, times in seconds."""
+
+    body_limit: int = 50 << 20
+    heartbeat: float = 15.0  # silence on a message stream after which a comment is sent
+    head_wait: float = 1.0  # how long a stream waits for its first event to choose the status
+    cors_origins: tuple[str, ...] = ()
+
+
+SERVICES = web.AppKey("services", Services)
+OPTIONS = web.AppKey("options", Options)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
