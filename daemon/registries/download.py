@@ -46,6 +46,7 @@ class _Transfer:
         self._sink = sink
         self._repository = repository
         self._what = what
+        self._pending = bytearray()
 
     async def run(self) -> None:
         """Fill the sink, in as many attempts as it may take."""
@@ -66,6 +67,7 @@ class _Transfer:
                 await self._receive()
                 return attempt > 0
             except DaemonError as error:
+                await self._flush()  # what did arrive need not travel again
                 if error.kind is not ErrorKind.REGISTRY_UNAVAILABLE or not self._sink.size:
                     raise
                 if attempt + 1 == patience.attempts:
@@ -104,14 +106,16 @@ class _Transfer:
 
     async def _store(self, response: aiohttp.ClientResponse) -> None:
         """Write the body in large pieces, off the event loop."""
-        pending = bytearray()
         async for chunk in response.content.iter_any():
-            pending += chunk
-            if self._sink.size + len(pending) > self._layer.size:
+            self._pending += chunk
+            if self._sink.size + len(self._pending) > self._layer.size:
                 raise self._mismatch("it is longer than its manifest says")
-            if len(pending) >= _CHUNK:
-                await asyncio.to_thread(self._sink.write, pending)
-                pending = bytearray()
+            if len(self._pending) >= _CHUNK:
+                await self._flush()
+        await self._flush()
+
+    async def _flush(self) -> None:
+        pending, self._pending = self._pending, bytearray()
         await asyncio.to_thread(self._sink.write, pending)
 
     def _mismatch(self, why: str) -> DaemonError:
