@@ -134,7 +134,7 @@ def _run(command: list[str | Path], *, cwd: Path, what: Path) -> None:
         command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        raise BuildError(f"{what.relative_to(ROOT)} does not build:\n{done.stderr[:4000]}")
+        raise BuildError(f"{what} does not build:\n{done.stderr[:4000]}")
 
 
 def build_all(wanted: Iterable[Recipe]) -> list[BuildError]:

@@ -5,6 +5,7 @@ Draft 4, which TOML language servers understand. It can't say everything the par
 must be unique, and URLs hold no credentials.
 """
 
+import json
 from typing import Any
 
 from daemon.namespaces.config import HOST_PATTERN, NATIVE_TOOLS, REPOSITORY_PATTERN
@@ -128,3 +129,8 @@ def schema() -> dict[str, Any]:
         "title": "namespace.toml",
         **document,
     }
+
+
+def schema_text() -> str:
+    """Return the schema as the text that is kept beside the namespaces, with a last newline."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
