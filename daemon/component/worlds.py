@@ -32,7 +32,7 @@ def _versioned() -> Iterator[tuple[Version, World]]:
 
 
 _NEWEST_PATCHES = dict(_versioned())
-_OLDEST = min(_NEWEST_PATCHES)
+_OLDEST_MINOR = min(_NEWEST_PATCHES)[:2]
 _SERVED = ", ".join(world.value for world in World)
 
 
@@ -64,7 +64,7 @@ def detect(component: Buffer) -> tuple[World, SkillKind]:
 def _world(text: str) -> World:
     """Return the world that serves version *text*."""
     version = _parse(text)
-    if version is None or version >= _OLDEST:
+    if version is None or version[:2] >= _OLDEST_MINOR:
         for newest, world in _NEWEST_PATCHES.items():
             if version is not None and version[:2] == newest[:2] and version <= newest:
                 return world

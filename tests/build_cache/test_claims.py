@@ -1,0 +1,54 @@
+"""Several processes on one cache directory."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from daemon.build_cache.claims import Claim
+
+OTHER = """
+import sys
+from pathlib import Path
+from daemon.build_cache.claims import Claim
+claim = Claim(Path(sys.argv[1]))
+claim.update(frozenset({"theirs"}))
+print(claim.token, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_others_are_seen_while_they_live(tmp_path: Path) -> None:
+    """The claim of a process dies with it, however it dies."""
+    claim = Claim(tmp_path)
+    claim.update(frozenset({"ours"}))
+    with subprocess.Popen(
+        [sys.executable, "-c", OTHER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        token = other.stdout.readline().strip()
+
+        assert claim.others() == {token: frozenset({"theirs"})}
+
+        other.kill()
+        other.wait()
+
+        assert claim.others() == {}
+    assert len(list((tmp_path / "claims").iterdir())) == 2
+    claim.release()
+
+
+def test_a_claim_survives_that_the_cache_is_wiped(tmp_path: Path) -> None:
+    """The next update states it again."""
+    one, two = Claim(tmp_path), Claim(tmp_path)
+    one.update(frozenset({"first"}))
+    shutil.rmtree(tmp_path)
+
+    one.update(frozenset({"second"}))
+
+    assert two.others() == {one.token: frozenset({"second"})}
+    one.release()
+    assert two.others() == {}
