@@ -1,0 +1,183 @@
+"""
+One Skill, from a wish to an artifact that every worker has loaded.
+
+Nothing here changes what is served: the caller publishes the result, or forgets it. Leaves out
+when to try (`plan`), and the whole artifact behind the split one (`upgrade`).
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from daemon.catalogue import Served
+from daemon.errors import DaemonError
+from daemon.names import Digest, SkillPath
+from daemon.reconcile import state
+from daemon.reconcile.ports import Precompiler, Registries, Store, Variant, Workers
+from daemon.skill import Artifact, Failure, Limits, RegistryRef, SkillMetadata, SkillSpec
+
+Policy = Literal["split", "whole", "tiered"]
+_MOST_AT_A_REGISTRY = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A Skill that every worker can run. Ready to be published."""
+
+    digest: Digest
+    artifact: Artifact
+    metadata: SkillMetadata | None = None
+    metadata_failure: Failure | None = None
+
+
+@dataclass(slots=True)
+class Phases:
+    """Where the time of one installation went, in seconds by phase; owned by its task."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def of(self, phase: str) -> Iterator[None]:
+        """Add the time spent inside to *phase*."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - start
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + spent
+
+
+class Installer:
+    """Brings Skills from registries into the workers; owned by the reconciler."""
+
+    def __init__(
+        self,
+        *,
+        registries: Registries,
+        store: Store,
+        precompiler: Precompiler,
+        workers: Workers,
+        policy: Policy = "tiered",
+        limits: Limits | None = None,
+    ) -> None:
+        self._registries = registries
+        self._store = store
+        self._precompiler = precompiler
+        self._workers = workers
+        self.policy: Policy = policy
+        self._limits = limits or Limits()
+        self._gates: dict[str, asyncio.Semaphore] = {}
+
+    async def resolve(self, spec: SkillSpec, *, phases: Phases) -> Digest:
+        """Return the digest that *spec* means now. Raises DaemonError."""
+        if spec.digest is not None:
+            return spec.digest
+        with phases.of("resolve"):
+            async with self._at(spec.registry):
+                return await self._registries.get(spec.registry).resolve(spec.path.name, spec.tag)
+
+    async def install(self, spec: SkillSpec, digest: Digest, *, phases: Phases) -> Installed:
+        """Pull, compile and load what is not there yet. Raises DaemonError."""
+        artifact = await self._cached(digest) or await self._built(spec, digest, phases=phases)
+        # From here on its files must stay; the caller releases what it does not publish.
+        await asyncio.to_thread(self._store.pin, owner(spec.path, digest), artifact.files)
+        with phases.of("load"):
+            return await self._loaded(artifact)
+
+    async def restore(self, spec: SkillSpec, digest: Digest) -> Installed | None:
+        """Load what is on disk, without any registry; None where it is not. Raises DaemonError."""
+        artifact = await self._cached(digest)
+        if artifact is None:
+            return None
+        await asyncio.to_thread(self._store.pin, owner(spec.path, digest), artifact.files)
+        return await self._loaded(artifact)
+
+    async def component(self, spec: SkillSpec, digest: Digest, *, phases: Phases) -> Path:
+        """Return the component of *digest*, pulled unless it is there. Raises DaemonError."""
+        with phases.of("verify"):
+            found = await asyncio.to_thread(self._store.component, digest)
+        if found is not None:
+            return found
+        temporary = await asyncio.to_thread(self._store.component_destination, digest)
+        try:
+            with phases.of("pull"):
+                async with self._at(spec.registry):
+                    registry = self._registries.get(spec.registry)
+                    await registry.pull(spec.path.name, digest, temporary)
+            with phases.of("verify"):
+                return await asyncio.to_thread(self._store.adopt_component, digest, temporary)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    async def keep(self, path: SkillPath, artifact: Artifact) -> None:
+        """Let this artifact's files stay instead of those of the same version's other variant."""
+        await asyncio.to_thread(self._store.pin, owner(path, artifact.digest), artifact.files)
+
+    def limits_of(self, spec: SkillSpec) -> Limits:
+        """Return the operator's caps, lowered to what the team wishes."""
+        return self._limits.tightened(
+            memory=spec.memory, timeout=spec.timeout, concurrency=spec.concurrency
+        )
+
+    def remember(self, served: Iterable[Served]) -> None:
+        """Write down what is served, for the next start; blocking. Raises DaemonError."""
+        state.write_served(self._store, served)
+
+    def remembered(self) -> list[state.ServedRecord]:
+        """Return what was served last; blocking."""
+        return state.read_served(self._store)
+
+    def unload(self, artifact_id: str) -> None:
+        """Let the workers forget an artifact once its calls have ended."""
+        self._workers.unload(artifact_id)
+
+    def release(self, path: SkillPath, digest: Digest) -> None:
+        """Let the files of a version go that is not served (any more); blocking."""
+        self._store.unpin(owner(path, digest))
+
+    async def _cached(self, digest: Digest) -> Artifact | None:
+        """Return the best artifact on disk: a whole one runs faster."""
+        variants: tuple[Variant, ...] = ("whole", "split")
+        if self.policy != "tiered":
+            variants = (self.policy,)
+        for variant in variants:
+            artifact = await asyncio.to_thread(self._store.artifact, digest, variant)
+            if artifact is not None:
+                return artifact
+        return None
+
+    async def _built(self, spec: SkillSpec, digest: Digest, *, phases: Phases) -> Artifact:
+        component = await self.component(spec, digest, phases=phases)
+        variant: Variant = "whole" if self.policy == "whole" else "split"
+        with phases.of("compile"):
+            return await self._precompiler.prepare(digest, component, variant=variant)
+
+    async def _loaded(self, artifact: Artifact) -> Installed:
+        known = await asyncio.to_thread(self._store.metadata, artifact.digest)
+        if known is not None:
+            await self._workers.load(artifact, describe=False)
+            return Installed(artifact.digest, artifact, known.metadata, known.failure)
+        said = await self._workers.load(artifact, describe=True)
+        with suppress(DaemonError):  # a full disk: it runs, and is asked again at the next start
+            await asyncio.to_thread(
+                self._store.put_metadata, artifact.digest, said.metadata, said.metadata_failure
+            )
+        return Installed(artifact.digest, artifact, said.metadata, said.metadata_failure)
+
+    @asynccontextmanager
+    async def _at(self, ref: RegistryRef) -> AsyncIterator[None]:
+        """Bound the requests to one registry: a slow one delays nobody but itself."""
+        gate = self._gates.setdefault(
+            ref.host or str(ref.directory), asyncio.Semaphore(_MOST_AT_A_REGISTRY)
+        )
+        async with gate:
+            yield
+
+
+def owner(path: SkillPath, digest: Digest) -> str:
+    """Name the pin of one version of one Skill."""
+    return f"{path}@{digest}"

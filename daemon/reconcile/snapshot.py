@@ -1,0 +1,136 @@
+"""
+One consistent read of a root that a syncer may swap, rewrite or delete meanwhile.
+
+Blocking functions, but for `settled`, which waits until two reads agree. Leaves out what the files
+mean (`namespaces/config`) and what an empty root means (`loader`).
+"""
+
+import asyncio
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemon.reconcile.revision import commit_of, is_updating
+
+FILE = "namespace.toml"
+_ATTEMPTS = 8
+
+
+class UnsettledError(Exception):
+    """The root kept changing while it was read; try again at the next tick."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """
+    What a root held at one moment.
+
+    `files` maps directory names to the bytes of their `namespace.toml`, `unreadable` to why they
+    have none. `content` is the hash of all that, `commit` the git commit where one can be read.
+    """
+
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    problem: str | None = None
+    content: str = ""
+    commit: str | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no namespace at all."""
+        return not self.files and not self.unreadable
+
+
+def read(root: Path, *, file_limit: int = 1 << 20) -> Snapshot:
+    """Return what is under *root*, one missing root included. Raises UnsettledError."""
+    for _ in range(_ATTEMPTS):
+        before = _identity(root)
+        try:
+            snapshot = _read_once(root, file_limit=file_limit)
+        except (FileNotFoundError, NotADirectoryError):
+            snapshot = Snapshot(problem="there is no such directory")
+        except OSError as error:
+            snapshot = Snapshot(problem=error.strerror or str(error))
+        if before == _identity(root):
+            return snapshot
+    raise UnsettledError(f"{root} is being replaced again and again")
+
+
+async def settled(
+    root: Path, *, known: Snapshot | None, settle: float = 0.05, attempts: int = 200
+) -> Snapshot:
+    """
+    Return a snapshot that equals *known*, or that two reads *settle* seconds apart agree on.
+
+    A half-written file may be valid TOML with fewer Skills, and git removes a file before it
+    writes its successor: neither may be taken for an edit. Raises UnsettledError.
+    """
+    previous = known
+    for _ in range(attempts):
+        snapshot = await asyncio.to_thread(read, root)
+        busy = await asyncio.to_thread(is_updating, root)
+        if not busy and previous is not None and snapshot.content == previous.content:
+            return snapshot
+        previous = snapshot
+        await asyncio.sleep(settle)
+    raise UnsettledError(f"{root} does not come to rest")
+
+
+def _identity(root: Path) -> tuple[str, int, int, str] | None:
+    """Tell one state of the root's links from another; None for no root."""
+    try:
+        resolved = root.resolve(strict=True)
+        status = resolved.stat()
+        data = resolved / "..data"  # a ConfigMap's inner link
+        inner = str(data.readlink()) if data.is_symlink() else ""
+    except (OSError, RuntimeError):
+        return None
+    return str(resolved), status.st_dev, status.st_ino, inner
+
+
+def _read_once(root: Path, *, file_limit: int) -> Snapshot:
+    resolved = root.resolve(strict=True)
+    files: dict[str, bytes] = {}
+    unreadable: dict[str, str] = {}
+    # Everything is opened relative to this one: a swap can't mix two trees.
+    directory = os.open(resolved, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with os.scandir(directory) as entries:
+            names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
+        for name in names:
+            try:
+                data = _read_file(directory, f"{name}/{FILE}", limit=file_limit)
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # not a namespace
+            except (OSError, ValueError) as error:
+                unreadable[name] = getattr(error, "strerror", None) or str(error)
+            else:
+                files[name] = data
+    finally:
+        os.close(directory)
+    return Snapshot(files, unreadable, content=_hash(files, unreadable), commit=commit_of(resolved))
+
+
+def _read_file(directory: int, name: str, *, limit: int) -> bytes:
+    # O_NONBLOCK: a FIFO of that name must not hang the daemon.
+    descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK, dir_fd=directory)
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("not a regular file")
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise ValueError(f"larger than {limit} bytes")
+    return data
+
+
+def _hash(files: Mapping[str, bytes], unreadable: Mapping[str, str]) -> str:
+    digest = hashlib.sha256()
+    for name, data in files.items():
+        digest.update(f"{name}\0{len(data)}\0".encode(errors="surrogateescape"))
+        digest.update(data)
+    for name, problem in unreadable.items():
+        digest.update(f"{name}\0?{problem}\0".encode(errors="surrogateescape"))
+    return digest.hexdigest()
