@@ -75,7 +75,7 @@ def _schema(which: str, text: bytes | str) -> Any:
         raise _invalid(which, f"it is longer than {_MAX_SCHEMA} bytes")
     try:
         schema: Any = msgspec.json.decode(text)
-        if not isinstance(schema, dict | bool):
+        if type(schema) not in (dict, bool):
             raise _invalid(which, "it is neither an object nor a boolean")
         jsonschema.validators.validator_for(schema).check_schema(schema)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

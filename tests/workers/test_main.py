@@ -1,0 +1,493 @@
+"""A real worker process, real frames, and guests of every kind, the hostile ones above all."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.csi import interface as csi
+from daemon.errors import ErrorKind
+from daemon.skill import (
+    Failure,
+    MessageAppend,
+    MessageBegin,
+    MessageEnd,
+    Reasoning,
+    SkillKind,
+    SkillMetadata,
+    World,
+)
+from daemon.workers import messages
+from tests.wat import components
+from tests.wat.compiled import compiled
+from tests.workers.child import Child, running_child
+
+Compile = Callable[[str | bytes], Path]
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Compile:
+    cache = tmp_path_factory.mktemp("compiled")
+    return lambda source: compiled(source, cache)
+
+
+@pytest.fixture
+def child() -> Iterator[Child]:
+    with running_child() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def lasting() -> Iterator[Child]:
+    """One worker for many poisons: it must outlive them all."""
+    with running_child() as one:
+        yield one
+        assert one.run(b'"echo"', artifact="rogue").output == b'"echo"'
+
+
+@pytest.fixture
+def rogue(lasting: Child, build: Compile) -> Child:
+    lasting.load(build(components.function()), artifact="rogue")
+    return lasting
+
+
+@pytest.fixture
+def streamer(child: Child, build: Compile) -> Child:
+    child.load(build(components.message_stream()), kind=SkillKind.MESSAGE_STREAM)
+    return child
+
+
+@pytest.mark.parametrize("world", [World.V0_2, World.V0_3, World.V0_4, World.V0_5])
+def test_a_function_of_each_world_answers(child: Child, build: Compile, world: World) -> None:
+    child.load(build(components.function(world.value)), world=world)
+
+    done = child.run(b'{"a":"\xc3\xa4"}')
+
+    assert (done.output, done.failure) == (b'{"a":"\xc3\xa4"}', None)
+
+
+def test_older_patches_of_a_world_are_served(child: Child, build: Compile) -> None:
+    child.load(build(components.function("0.3.2")), world=World.V0_3)
+
+    assert child.run(b"1").output == b"1"
+
+
+def test_the_first_world_takes_and_gives_text(child: Child, build: Compile) -> None:
+    child.load(build(components.first_world()), world=World.V0_1)
+
+    assert child.run(b'"say \\"hi\\""').output == b'"say \\"hi\\""'
+    assert child.run(b'{"a":1}').output == b'"{\\"a\\":1}"'
+
+
+def test_the_first_world_completes_texts(child: Child, build: Compile) -> None:
+    child.load(build(components.first_world()), world=World.V0_1)
+    number = child.start(b'"complete me"')
+
+    asked = child.hear_a(messages.HostCall)
+    usage = csi.TokenUsage(1, 1)
+    reply = csi.Completions([csi.Completion("done", "stop", usage)])
+    child.say(messages.Answer(number, asked.request, reply))
+
+    assert asked.body == csi.Complete([csi.CompletionRequest("c", "complete me")])
+    assert child.hear_a(messages.Done).output == b'"done"'
+
+
+def test_bytes_rewritten_to_strings_are_moved_as_such(child: Child, build: Compile) -> None:
+    child.load(build(components.function(strings=True)), strings=True)
+
+    assert child.run(b'"\xc3\xa4 long"').output == b'"\xc3\xa4 long"'
+
+
+def test_input_that_is_not_utf8_is_refused_and_the_worker_lives(
+    child: Child, build: Compile
+) -> None:
+    child.load(build(components.function(strings=True)), strings=True)
+
+    assert kind_of(child.run(b'"\xff"')) == ErrorKind.MALFORMED_REQUEST
+    assert child.run(b'"echo"').output == b'"echo"'
+
+
+def kind_of(done: messages.Done) -> str:
+    assert done.failure is not None, done
+    return done.failure.kind
+
+
+@pytest.mark.parametrize(
+    ("deed", "kind", "text"),
+    [
+        (b'"unreachable"', ErrorKind.SKILL_TRAPPED, "unreachable"),
+        (b'"bounds"', ErrorKind.SKILL_TRAPPED, "out of bounds"),
+        (b'"recursion"', ErrorKind.SKILL_TRAPPED, "stack overflowed"),
+        (b'"zero"', ErrorKind.SKILL_TRAPPED, "divided"),
+        (b'"quit"', ErrorKind.SKILL_TRAPPED, "exit with status 1"),
+        (b'"memory"', ErrorKind.SKILL_TRAPPED, "unreachable"),
+        (b'"giant"', ErrorKind.OUTPUT_TOO_LARGE, "2097152"),
+        (b'"json"', ErrorKind.INVALID_OUTPUT, "Caused by: \n\n"),
+        (b'"8"', ErrorKind.INVALID_OUTPUT, "utf-8"),
+        (b'"internal"', ErrorKind.SKILL_FAILED, 'Error reported by Skill:\n\n"internal"'),
+        (b'"v"', ErrorKind.INVALID_INPUT, ':\n\n"v"'),
+        (b'"loop"', ErrorKind.DEADLINE_EXCEEDED, "0.3 seconds"),
+        (b'"sleep"', ErrorKind.DEADLINE_EXCEEDED, "0.3 seconds"),
+    ],
+)
+def test_each_poison_gets_its_error(rogue: Child, deed: bytes, kind: str, text: str) -> None:
+    done = rogue.run(deed, artifact="rogue", timeout=0.3)
+
+    assert kind_of(done) == kind
+    assert done.failure is not None
+    assert text in done.failure.message
+
+
+def test_a_sleeper_in_wasi_becomes_a_zombie_and_frees_the_slot(
+    child: Child, build: Compile
+) -> None:
+    child.load(build(components.function()))
+    assert kind_of(child.run(b'"sleep"', timeout=0.2)) == ErrorKind.DEADLINE_EXCEEDED
+
+    assert child.pong().zombies == 1
+    assert child.run(b'"echo"').output == b'"echo"'
+
+
+def test_others_run_while_one_naps_and_it_goes_on_afterwards(child: Child, build: Compile) -> None:
+    child.load(build(components.function()))
+    napping = child.start(b'"nap"')
+    other = child.start(b'"echo"')
+
+    first, second = child.hear_a(messages.Done), child.hear_a(messages.Done)
+
+    assert (first.call, first.output) == (other, b'"echo"')
+    assert (second.call, second.output) == (napping, b'"nap"')
+
+
+def test_others_run_beside_an_endless_loop(child: Child, build: Compile) -> None:
+    child.load(build(components.function()))
+    looping = child.start(b'"loop"', timeout=60.0)
+
+    assert child.run(b'"echo"').output == b'"echo"'
+
+    child.say(messages.Cancel(looping))
+    done = child.hear_a(messages.Done)
+    assert (done.call, kind_of(done)) == (looping, ErrorKind.CANCELLED)
+
+
+def test_cancel_stops_a_loop_within_two_ticks_or_so(child: Child, build: Compile) -> None:
+    child.load(build(components.function()))
+    looping = child.start(b'"loop"', timeout=60.0)
+    assert child.pong().running == 1
+
+    before = time.monotonic()
+    child.say(messages.Cancel(looping))
+
+    assert kind_of(child.hear_a(messages.Done)) == ErrorKind.CANCELLED
+    assert time.monotonic() - before < 0.5  # ticks last 10 ms; machines are slow
+
+
+def test_a_host_call_waits_for_its_answer_without_the_slot(child: Child, build: Compile) -> None:
+    child.load(build(components.function()))
+    asking = child.start(b'"call"')
+    asked = child.hear_a(messages.HostCall)
+
+    assert asked.body == csi.SelectLanguage([])
+    assert child.run(b'"echo"').output == b'"echo"'
+
+    child.say(messages.Answer(asking, asked.request, csi.Languages(["eng", None])))
+    assert child.hear_a(messages.Done).output == b'"call"'
+
+
+def test_a_failed_host_call_ends_the_guest_with_its_cause(child: Child, build: Compile) -> None:
+    child.load(build(components.function()))
+    asking = child.start(b'"call"')
+    asked = child.hear_a(messages.HostCall)
+
+    failure = Failure(ErrorKind.CSI_RATE_LIMITED.value, "slow down", 3.0)
+    child.say(messages.Answer(asking, asked.request, failure=failure))
+
+    assert child.hear_a(messages.Done).failure == failure
+
+
+def test_an_answer_of_the_wrong_kind_ends_only_its_call(child: Child, build: Compile) -> None:
+    child.load(build(components.function()))
+    asking = child.start(b'"call"')
+    asked = child.hear_a(messages.HostCall)
+
+    child.say(messages.Answer(asking, asked.request, csi.StreamClosed()))
+
+    assert kind_of(child.hear_a(messages.Done)) == ErrorKind.INTERNAL
+    assert child.run(b'"echo"').output == b'"echo"'
+
+
+def test_a_host_call_that_never_returns_meets_the_deadline(child: Child, build: Compile) -> None:
+    child.load(build(components.function()))
+    child.start(b'"call"', timeout=0.2)
+    child.hear_a(messages.HostCall)
+
+    assert kind_of(child.hear_a(messages.Done)) == ErrorKind.DEADLINE_EXCEEDED
+    assert child.pong().zombies == 0
+
+
+def test_cancel_reaches_a_guest_that_waits_for_its_host(child: Child, build: Compile) -> None:
+    child.load(build(components.function()))
+    asking = child.start(b'"call"', timeout=60.0)
+    child.hear_a(messages.HostCall)
+
+    child.say(messages.Cancel(asking))
+
+    assert kind_of(child.hear_a(messages.Done)) == ErrorKind.CANCELLED
+
+
+def test_a_stream_is_passed_on_event_by_event(streamer: Child) -> None:
+    streamer.start(b"barebp")
+
+    events = [streamer.hear_a(messages.Event).event for _ in range(6)]
+
+    assert events == [
+        MessageBegin(),
+        MessageAppend("a"),
+        Reasoning("r"),
+        MessageEnd(None),
+        MessageBegin(),
+        MessageEnd(b"1"),
+    ]
+    assert streamer.hear_a(messages.Done).failure is None
+
+
+@pytest.mark.parametrize(
+    ("script", "events", "kind"),
+    [
+        (b"a", 0, ErrorKind.STREAM_ORDER),
+        (b"r", 0, ErrorKind.STREAM_ORDER),
+        (b"e", 0, ErrorKind.STREAM_ORDER),
+        (b"bb", 1, ErrorKind.STREAM_ORDER),
+        (b"bea", 2, ErrorKind.STREAM_ORDER),
+        (b"bn", 1, ErrorKind.INVALID_OUTPUT),
+        (b"baf", 2, ErrorKind.SKILL_FAILED),
+    ],
+)
+def test_a_stream_that_breaks_the_rules_ends_with_its_error(
+    streamer: Child, script: bytes, events: int, kind: str
+) -> None:
+    streamer.start(script)
+
+    for _ in range(events):
+        streamer.hear_a(messages.Event)
+    assert kind_of(streamer.hear_a(messages.Done)) == kind
+
+
+def test_a_stream_of_world_0_3_knows_no_reasoning(child: Child, build: Compile) -> None:
+    path = build(components.message_stream("0.3.11"))
+    child.load(path, world=World.V0_3, kind=SkillKind.MESSAGE_STREAM)
+    child.start(b"bae")
+
+    events = [child.hear_a(messages.Event).event for _ in range(3)]
+
+    assert events == [MessageBegin(), MessageAppend("a"), MessageEnd(None)]
+    assert child.hear_a(messages.Done).failure is None
+
+
+def test_a_stream_waits_for_credit_and_can_be_cancelled_there(streamer: Child) -> None:
+    number = streamer.start(b"bo", credit=3)
+    for _ in range(3):
+        streamer.hear_a(messages.Event)
+    assert streamer.pong().running == 1  # no fourth event came first
+
+    streamer.say(messages.Credit(number, 2))
+    for _ in range(2):
+        streamer.hear_a(messages.Event)
+    streamer.say(messages.Cancel(number))
+
+    assert kind_of(streamer.hear_a(messages.Done)) == ErrorKind.CANCELLED
+
+
+def test_a_stream_without_end_meets_the_output_cap(streamer: Child) -> None:
+    streamer.start(b"bo", credit=1000, output=10)
+    for _ in range(11):
+        streamer.hear_a(messages.Event)
+
+    assert kind_of(streamer.hear_a(messages.Done)) == ErrorKind.OUTPUT_TOO_LARGE
+
+
+def test_describe_reads_the_metadata(child: Child, build: Compile) -> None:
+    path = build(components.function(schema='{"type":"object"}'))
+
+    loaded = child.load(path, describe=True)
+
+    schema = {"type": "object"}
+    assert loaded == messages.Loaded("skill", None, SkillMetadata(None, schema, schema), None)
+
+
+def test_describe_reads_metadata_rewritten_to_strings(child: Child, build: Compile) -> None:
+    loaded = child.load(build(components.function(strings=True)), strings=True, describe=True)
+
+    assert loaded.metadata == SkillMetadata(None, {}, {})
+
+
+def test_world_0_2_has_no_metadata(child: Child, build: Compile) -> None:
+    loaded = child.load(build(components.function("0.2.10")), world=World.V0_2, describe=True)
+
+    assert loaded == messages.Loaded("skill")
+
+
+@pytest.mark.parametrize(
+    ("component", "kind", "text"),
+    [
+        (
+            components.function(describe=components.SELECT_LANGUAGE),
+            ErrorKind.CSI_IN_METADATA,
+            "CSI",
+        ),
+        (components.function(describe="(unreachable)"), ErrorKind.SKILL_TRAPPED, "unreachable"),
+        (components.function(describe="(loop $l (br $l))"), ErrorKind.DEADLINE_EXCEEDED, "0.3"),
+        (components.function(describe=components.SLEEP_LONG), ErrorKind.DEADLINE_EXCEEDED, "0.3"),
+        (components.function(schema='{"type": 1}'), ErrorKind.SKILL_FAILED, "JSON Schema"),
+        (components.function(schema="{"), ErrorKind.SKILL_FAILED, "not JSON"),
+        (components.function(schema="1"), ErrorKind.SKILL_FAILED, "neither an object"),
+    ],
+)
+def test_bad_metadata_is_a_failure_of_its_own_and_the_skill_runs(
+    child: Child, build: Compile, component: str, kind: str, text: str
+) -> None:
+    loaded = child.load(build(component), describe=True, timeout=0.3)
+
+    assert (loaded.failure, loaded.metadata) == (None, None)
+    assert loaded.metadata_failure is not None
+    assert loaded.metadata_failure.kind == kind
+    assert text in loaded.metadata_failure.message
+    assert child.run(b'"echo"').output == b'"echo"'
+
+
+@pytest.mark.parametrize(
+    "imported",
+    [
+        '(import "wasi:http/types@0.2.0" (instance))',
+        '(import "pharia:skill/toast@0.5.0" (instance (export "burn" (func))))',
+        '(import "pharia:skill/tool@0.5.0" (instance (export "list-tools" (func))))',
+        '(import "pharia:skill/tool@0.5.0" (instance (export "new-tools" (func))))',
+    ],
+)
+def test_an_import_that_is_not_there_is_named(child: Child, build: Compile, imported: str) -> None:
+    loaded = child.load(build(components.function(imports=imported)))
+
+    assert loaded.failure is not None
+    assert loaded.failure.kind == ErrorKind.MISSING_IMPORT
+    assert imported.split('"')[1] in loaded.failure.message
+
+
+def test_a_wasi_import_that_is_not_there_is_found_by_describe(child: Child, build: Compile) -> None:
+    imported = '(import "wasi:cli/telepathy@0.2.0" (instance (export "read-mind" (func))))'
+
+    loaded = child.load(build(components.function(imports=imported)), describe=True)
+
+    assert loaded.failure is not None
+    assert loaded.failure.kind == ErrorKind.MISSING_IMPORT
+    assert "wasi:cli/telepathy" in loaded.failure.message
+
+
+def test_a_file_that_is_no_artifact_is_refused(child: Child, tmp_path: Path) -> None:
+    path = tmp_path / "x.cwasm"
+    path.write_bytes(b"\x7fELF")
+
+    loaded = child.load(path)
+
+    assert loaded.failure is not None
+    assert loaded.failure.kind == ErrorKind.CACHE_UNUSABLE
+
+
+def test_warm_instances_serve_and_are_made_again(child: Child, build: Compile) -> None:
+    child.load(build(components.function()))
+    child.say(messages.Warm("skill", 2, 1 << 28))
+
+    until(lambda: child.run(b'"echo"').warm)
+    until(lambda: child.run(b'"echo"').warm)
+
+    assert not child.run(b'"echo"', memory=1 << 27).warm  # another cap
+    child.say(messages.Warm("skill", 0))
+    assert not child.run(b'"echo"').warm
+
+
+def test_metadata_that_sleeps_keeps_no_one_from_running(child: Child, build: Compile) -> None:
+    child.load(build(components.function(describe=components.SLEEP_LONG)))
+    child.say(messages.Warm("skill", 2, 1 << 28))
+
+    assert child.run(b'"echo"').output == b'"echo"'
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Try again until it holds; each try is a call, so nothing is slept away."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+
+
+def test_unloaded_skills_are_gone(child: Child, build: Compile) -> None:
+    child.load(build(components.function()))
+    child.say(messages.Unload("skill"))
+
+    assert kind_of(child.run(b"1")) == ErrorKind.INTERNAL
+
+
+def test_drain_finishes_what_runs_then_leaves(child: Child, build: Compile) -> None:
+    child.load(build(components.function()))
+    asking = child.start(b'"call"')
+    asked = child.hear_a(messages.HostCall)
+
+    child.say(messages.Drain())
+    child.say(messages.Answer(asking, asked.request, csi.Languages([])))
+
+    assert child.hear_a(messages.Done).output == b'"call"'
+    assert child.process.wait(10) == 0
+
+
+def test_sigterm_drains_and_sigint_is_the_parents(child: Child) -> None:
+    child.process.send_signal(signal.SIGINT)
+    assert child.pong().running == 0
+
+    child.process.send_signal(signal.SIGTERM)
+
+    assert child.process.wait(10) == 0
+
+
+def test_a_worker_whose_parent_is_gone_leaves_at_once(child: Child, build: Compile) -> None:
+    child.load(build(components.function()))
+    child.start(b'"loop"', timeout=600.0)
+
+    child.hang_up()
+
+    assert child.process.wait(10) == 0
+
+
+def test_a_worker_has_no_descriptor_but_its_socket(child: Child) -> None:
+    found = {
+        str(path.readlink())
+        for path in Path(f"/proc/{child.process.pid}/fd").iterdir()
+        if int(path.name) > 2
+    }
+
+    assert all(name.startswith(("socket:", "anon_inode:")) for name in found), found
+    assert sum(name.startswith("socket:") for name in found) == 1
+
+
+def test_a_worker_filters_its_system_calls(child: Child) -> None:
+    status = Path(f"/proc/{child.process.pid}/status").read_text()
+
+    assert "Seccomp:\t2" in status
+    assert "NoNewPrivs:\t1" in status
+
+
+def test_frames_of_many_megabytes_pass(child: Child, build: Compile) -> None:
+    child.load(build(components.function(strings=True)), strings=True)
+    text = b'"' + b"e" * (20 << 20) + b'"'
+
+    done = child.run(text, output=32 << 20)
+
+    assert done.output == text
+
+
+def test_a_call_counts_its_time(child: Child, build: Compile) -> None:
+    child.load(build(components.function()))
+
+    done = child.run(b"1")
+
+    assert 0 < done.wall < 10
+    assert 0 < done.cpu < 10
