@@ -44,21 +44,23 @@ def error(failure: DaemonError) -> bytes:
 
 def encode(item: StreamEvent) -> bytes:
     """The event of one item."""
+    data: dict[str, object]
     match item:
         case MessageAppend(text):
-            return event("message", {"type": "append", "text": text})
+            name, data = "message", {"type": "append", "text": text}
         case MessageBegin():
-            return b'event: message\ndata: {"type":"begin"}\n\n'
+            name, data = "message", {"type": "begin"}
         case MessageEnd(payload):
-            return event("message", {"type": "end", "payload": _json(payload)})
+            name, data = "message", {"type": "end", "payload": _json(payload)}
         case Reasoning(text):
-            return event("reasoning", {"type": "reasoning", "text": text})
-        case ToolBegin(name):
-            return event("tool", {"type": "begin", "name": name})
-        case ToolEnd(name):
-            return event("tool", {"type": "end", "name": name})
-        case ToolFailed(name, message):
-            return event("tool", {"type": "error", "name": name, "message": message})
+            name, data = "reasoning", {"type": "reasoning", "text": text}
+        case ToolBegin(tool):
+            name, data = "tool", {"type": "begin", "name": tool}
+        case ToolEnd(tool):
+            name, data = "tool", {"type": "end", "name": tool}
+        case ToolFailed(tool, message):
+            name, data = "tool", {"type": "error", "name": tool, "message": message}
+    return event(name, data)
 
 
 def _json(payload: bytes | None) -> object:
