@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 # What pip tells, as one short line per package.
-PROGRESS = sed -un 's/^Collecting \([^ ]*\).*/  \1/p'
+PROGRESS = sed -un 's/^Collecting \([A-Za-z0-9._-]*\).*/  \1/p'
 # Which Python makes the environments: the first that is new enough.
 FIND_PYTHON = for one in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.14; do \
 	"$$one" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; one=; done; \
