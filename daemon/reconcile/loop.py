@@ -106,6 +106,15 @@ class Reconciler:
             if not attempt.pinned and attempt.failure is None:
                 attempt.due = time.monotonic()
 
+    def rebuild(self, path: SkillPath) -> bool:
+        """Have a served Skill resolved and installed anew; False where there is none."""
+        attempt = self._attempts.get(path)
+        if attempt is None or path not in self._catalogue.served:
+            return False
+        attempt.repair, attempt.due = True, time.monotonic()
+        self._apply()
+        return True
+
     async def settled(self) -> None:
         """Wait until nothing is being installed."""
         while running := [one.task for one in self._attempts.values() if one.task is not None]:

@@ -80,6 +80,7 @@ class Watcher:
         self._kicked = asyncio.Event()
         self._moved = asyncio.Event()
         self.armed = asyncio.Event()
+        self.watched: Targets | None = None
         self.polling = False
 
     def kick(self) -> None:
@@ -125,6 +126,7 @@ class Watcher:
         except (WatchfilesRustInternalError, OSError) as error:
             await self._degraded(error)
             return
+        self.watched = found
         self._recovered()
         stop = threading.Event()
         try:
@@ -136,6 +138,7 @@ class Watcher:
         finally:
             stop.set()
             self.armed.clear()
+            self.watched = None
 
     def _paths(self) -> tuple[Path, ...]:
         return (self._root, *sorted(self._also))

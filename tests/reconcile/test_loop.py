@@ -1,0 +1,322 @@
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+
+from daemon.catalogue import ServedSkill
+from daemon.errors import DaemonError, ErrorKind
+from daemon.names import Namespace
+from daemon.namespaces.operator import RemoteNamespace
+from daemon.namespaces.status import ConditionType
+from daemon.skill import Artifact
+from tests.reconcile.conftest import World, path, until
+
+ONE = 'skills = [{ name = "a", tag = "v1" }]'
+TWO = 'skills = [{ name = "a", tag = "v1" }, { name = "b", tag = "v1" }]'
+
+
+async def test_what_is_wanted_is_served_and_reported(world: World) -> None:
+    """Resolved, pulled, compiled, loaded, published, pinned and told."""
+    world.registry.push("a", "v1", "A1")
+    world.write("team", ONE + '\nnative-tools = ["add"]')
+
+    await world.reconcile()
+
+    assert world.contents() == {"team/a": "A1"}
+    assert world.catalogue.complete
+    assert world.catalogue.tools[Namespace("team")].native == ("add",)
+    assert world.condition(ConditionType.READY).reason == "ReconciliationSucceeded"
+    assert len(world.store.pins) == 1
+    (event,) = world.events
+    assert event.action == "served"
+    assert {"resolve", "pull", "compile", "load", "total"} <= event.phases.keys()
+
+
+async def test_an_update_never_leaves_a_gap(world: World) -> None:
+    """The old version answers until the new one is loaded, and is let go afterwards."""
+    world.registry.push("a", "v1", "A1")
+    world.registry.push("a", "v2", "A2")
+    world.write("team", ONE)
+    await world.reconcile()
+    served_while_loading: list[dict[str, str]] = []
+
+    def note(artifact: Artifact) -> None:
+        served_while_loading.append(world.contents())
+
+    world.workers.on_load = note
+    world.write("team", 'skills = [{ name = "a", tag = "v2" }]')
+    await world.reconcile()
+
+    assert served_while_loading == [{"team/a": "A1"}]
+    assert world.contents() == {"team/a": "A2"}
+    assert len(world.workers.loaded) == 1
+    assert len(world.store.pins) == 1
+
+
+async def test_a_failed_install_spares_the_others_and_is_retried(world: World) -> None:
+    """One missing tag does not stop its neighbour; it is tried again by itself."""
+    world.registry.push("a", "v1", "A1")
+    world.write("team", TWO)
+
+    await world.reconcile()
+
+    assert world.contents() == {"team/a": "A1"}
+    assert world.condition(ConditionType.READY).reason == "ReconciliationFailed"
+    assert world.catalogue.complete
+    status = world.status().skills[1]
+    assert status.error is not None and status.error.kind == "not-in-registry"
+    assert status.next_attempt is not None
+
+    world.registry.push("b", "v1", "B1")
+    await until(lambda: len(world.catalogue.served) == 2)
+    assert world.condition(ConditionType.READY).status == "True"
+
+
+async def test_a_broken_edit_changes_nothing_and_says_why(world: World) -> None:
+    """Syntax errors, and entries held back."""
+    world.registry.push("a", "v1", "A1")
+    world.write("team", ONE)
+    await world.reconcile()
+
+    world.write("team", "skills = [")
+    await world.reconcile()
+    assert world.contents() == {"team/a": "A1"}
+    assert world.condition(ConditionType.STALLED).status == "True"
+    assert world.status().problems[0].line == 1
+
+    world.write("team", 'skills = [{ name = "a", tag = "v 1" }]')
+    await world.reconcile()
+    assert world.contents() == {"team/a": "A1"}
+    assert world.status().problems[0].entry == "a"
+
+    world.write("team", ONE)
+    await world.reconcile()
+    assert world.condition(ConditionType.READY).status == "True"
+
+
+async def test_a_removed_skill_and_a_removed_namespace_are_retired(world: World) -> None:
+    """With their tools and their status."""
+    world.registry.push("a", "v1", "A1")
+    world.registry.push("b", "v1", "B1")
+    world.write("team", TWO)
+    world.write("other", ONE)
+    await world.reconcile()
+
+    world.write("team", ONE)
+    shutil.rmtree(world.root / "other")
+    await world.reconcile()
+
+    assert world.contents() == {"team/a": "A1"}
+    assert set(world.catalogue.statuses) == {"team"}
+    assert len(world.store.pins) == 1
+    assert world.status().history[-1].action == "retired"
+
+
+async def test_a_slow_install_delays_nobody(world: World) -> None:
+    """Neither its neighbours nor the next pass; and the newest wish supersedes it."""
+    gate = world.registry.hanging["a"] = asyncio.Event()
+    world.registry.push("a", "v1", "A1")
+    world.registry.push("a", "v2", "A2")
+    world.registry.push("b", "v1", "B1")
+    world.write("team", TWO)
+
+    await world.reconciler.reconcile_once()
+    await until(lambda: world.contents() == {"team/b": "B1"})
+    assert not world.catalogue.complete
+
+    world.write("team", 'skills = [{ name = "a", tag = "v2" }, { name = "b", tag = "v1" }]')
+    await world.reconciler.reconcile_once()
+    gate.set()
+    await world.reconciler.settled()
+    assert world.contents() == {"team/a": "A2", "team/b": "B1"}
+    assert world.catalogue.complete
+    assert "A1" not in [content for content, _ in world.precompiler.compiled]
+
+
+async def test_a_moved_tag_is_followed_and_a_pin_is_not(world: World) -> None:
+    """Without any edit."""
+    digest = world.registry.push("b", "v1", "B1")
+    world.registry.push("a", "v1", "A1")
+    world.write(
+        "team", f'skills = [{{ name = "a", tag = "v1" }}, {{ name = "b", digest = "{digest}" }}]'
+    )
+    await world.reconcile()
+
+    world.registry.push("a", "v1", "A2")
+    await until(lambda: world.contents()["team/a"] == "A2")
+    assert "b" not in world.registry.resolved
+
+
+async def test_a_permanent_failure_waits_for_another_digest(world: World) -> None:
+    """The same bytes are not compiled again and again."""
+    world.precompiler.refused = {"BAD"}
+    world.registry.push("a", "v1", "BAD")
+    world.write("team", ONE)
+    await world.reconcile()
+    assert world.condition(ConditionType.STALLED).status == "True"
+    seen = len(world.registry.resolved)
+
+    await until(lambda: len(world.registry.resolved) > seen + 2)
+    assert len(world.precompiler.compiled) == 1
+    assert [event.action for event in world.events] == ["failed"]
+
+    world.registry.push("a", "v1", "GOOD")
+    await until(lambda: world.contents() == {"team/a": "GOOD"})
+    assert world.condition(ConditionType.STALLED).status == "False"
+
+
+async def test_registry_down_is_told_once_and_recovers_alone(world: World) -> None:
+    """What is served stays served."""
+    world.registry.push("a", "v1", "A1")
+    world.write("team", ONE)
+    await world.reconcile()
+
+    world.registry.broken = DaemonError(ErrorKind.REGISTRY_UNAVAILABLE, "down", retry_after=0.0)
+    await until(lambda: world.status().skills[0].error is not None)
+    assert world.contents() == {"team/a": "A1"}
+    assert world.condition(ConditionType.READY).status == "True"
+    assert world.condition(ConditionType.RECONCILING).reason == "ProgressingWithRetry"
+
+    world.registry.broken = None
+    await until(lambda: world.events[-1].action == "recovered")
+    assert [event.action for event in world.events] == ["served", "failed", "recovered"]
+
+
+async def test_an_emptied_root_is_not_believed(world: World) -> None:
+    """Nor a vanished one; it is reported, and all is well when it is back."""
+    world.registry.push("a", "v1", "A1")
+    world.write("team", ONE)
+    await world.reconcile()
+
+    shutil.rmtree(world.root)
+    await world.reconcile()
+    assert world.contents() == {"team/a": "A1"}
+    assert world.condition(ConditionType.READY).reason == "EmptyGuard"
+
+    world.root.mkdir()
+    await world.reconcile()
+    assert world.condition(ConditionType.READY).reason == "EmptyGuard"
+
+    world.write("team", ONE)
+    await world.reconcile()
+    assert world.condition(ConditionType.READY).status == "True"
+
+
+async def test_the_operator_may_allow_an_empty_root(tmp_path: Path) -> None:
+    """Then everything is withdrawn."""
+    world = World(tmp_path, allow_empty=True)
+    world.registry.push("a", "v1", "A1")
+    world.write("team", ONE)
+    await world.reconcile()
+
+    shutil.rmtree(world.root)
+    await world.reconcile()
+
+    assert world.contents() == {}
+    await world.stop()
+
+
+async def test_a_restart_serves_from_disk_without_a_registry(world: World) -> None:
+    """Chat Skills as well; and the last good wish outlives a broken file."""
+    chat = '{ type = "chat", name = "c", version = "1", model = "m", system_prompt = "p" }'
+    world.registry.push("a", "v1", "A1")
+    world.write("team", f'skills = [{{ name = "a", tag = "v1" }}, {chat}]')
+    await world.reconcile()
+    world.registry.broken = DaemonError(ErrorKind.REGISTRY_UNAVAILABLE, "down")
+    world.write("team", "skills = [")
+
+    again = await world.restarted()
+    await again.reconciler.restore()
+    assert again.contents() == {"team/a": "A1", "team/c": "m"}
+    assert again.workers.described == []
+
+    await again.reconcile()
+    assert again.contents() == {"team/a": "A1", "team/c": "m"}
+    assert again.catalogue.complete
+    await again.stop()
+
+
+async def test_a_wiped_cache_is_filled_again(world: World) -> None:
+    """The Skill never stops answering."""
+    world.registry.push("a", "v1", "A1")
+    world.write("team", ONE)
+    await world.reconcile()
+
+    shutil.rmtree(world.store.root)
+    await world.reconcile()
+
+    served = world.catalogue.served[path("team/a")]
+    assert isinstance(served, ServedSkill)
+    assert all(file.exists() for file in served.artifact.files)
+
+
+async def test_a_full_disk_does_not_stop_what_needs_none(world: World) -> None:
+    """State that can't be kept costs the next start, not this one."""
+    world.store.full = True
+    world.registry.push("a", "v1", "A1")
+    world.write("team", ONE)
+
+    await world.reconcile()
+
+    assert world.contents() == {"team/a": "A1"}
+
+
+async def test_caps_change_without_a_new_installation(world: World) -> None:
+    """The same digest under another wish."""
+    world.registry.push("a", "v1", "A1")
+    world.write("team", ONE)
+    await world.reconcile()
+
+    world.write("team", 'skills = [{ name = "a", tag = "v1", timeout = "3s" }]')
+    await world.reconcile()
+
+    served = world.catalogue.served[path("team/a")]
+    assert isinstance(served, ServedSkill)
+    assert served.limits.timeout == 3.0
+    assert len(world.precompiler.compiled) == 1
+
+
+async def test_tiered_serves_split_first_and_whole_later(tmp_path: Path) -> None:
+    """The upgrade swaps the artifact, its pin and what the workers hold."""
+    world = World(tmp_path, policy="tiered")
+    world.registry.push("a", "v1", "A1")
+    world.write("team", ONE)
+
+    async def once() -> object:
+        yield None
+        await asyncio.Event().wait()
+
+    running = asyncio.ensure_future(world.reconciler.run(once()))
+    await until(lambda: [event.action for event in world.events] == ["served", "upgraded"])
+
+    served = world.catalogue.served[path("team/a")]
+    assert isinstance(served, ServedSkill)
+    assert served.artifact.variant == "whole"
+    assert world.workers.loaded == [served.artifact.id]
+    assert list(world.store.pins.values()) == [served.artifact.files]
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await world.stop()
+
+
+async def test_a_remote_namespace_delays_only_completeness(tmp_path: Path) -> None:
+    """Until it was tried once, an unknown Skill may still come."""
+    (tmp_path / "n.toml").write_text(ONE)
+    remote = RemoteNamespace(f"file://{tmp_path / 'n.toml'}")
+    world = World(tmp_path, operators={Namespace("remote"): remote})
+    fetched = asyncio.Event()
+    world.loader.remotes.on_change = fetched.set
+    world.registry.push("a", "v1", "A1")
+    world.write("team", ONE)
+
+    await world.reconcile()
+    assert world.contents() == {"team/a": "A1"}
+    assert not world.catalogue.complete
+
+    await fetched.wait()
+    await world.reconcile()
+    assert world.contents() == {"team/a": "A1", "remote/a": "A1"}
+    assert world.catalogue.complete
+    await world.stop()

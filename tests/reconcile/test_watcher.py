@@ -1,0 +1,235 @@
+import asyncio
+import ctypes
+import errno
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from daemon.reconcile.watcher import Watcher, targets
+from daemon.tasks import Tasks
+from tests.reconcile.conftest import until
+
+HOUR = 3600.0
+
+
+class Ticking:
+    """Counts the ticks of a watcher; `settle` waits until it is armed and its ticks are taken."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self.watcher = watcher
+        self.count = 0
+
+    async def run(self) -> None:
+        """Take all ticks."""
+        async for _ in self.watcher.ticks():
+            self.count += 1
+
+    async def ticked(self, before: int) -> None:
+        """Wait for a tick after the *before*-th."""
+        await until(lambda: self.count > before)
+
+
+@asynccontextmanager
+async def ticking(watcher: Watcher) -> AsyncIterator[Ticking]:
+    """Run *watcher* until the block ends."""
+    tasks, ticks = Tasks(), Ticking(watcher)
+    tasks.spawn(ticks.run(), name="ticks")
+    await watcher.armed.wait()
+    await until(lambda: ticks.count >= 2)  # the first, and the one for what came before arming
+    yield ticks
+    await tasks.close()
+
+
+def write(root: Path, text: str) -> None:
+    (root / "team").mkdir(parents=True, exist_ok=True)
+    (root / "team" / "namespace.toml").write_text(text)
+
+
+async def test_an_edit_and_a_kick_tick(tmp_path: Path) -> None:
+    """Long before the timer would."""
+    write(tmp_path / "root", "1")
+    async with ticking(Watcher(tmp_path / "root", interval=HOUR)) as ticks:
+        before = ticks.count
+        write(tmp_path / "root", "2")
+        await ticks.ticked(before)
+
+        before = ticks.count
+        ticks.watcher.kick()
+        await ticks.ticked(before)
+
+
+async def test_an_editors_rename_over_ticks(tmp_path: Path) -> None:
+    """Again and again: the watch is not bound to the first file."""
+    root = tmp_path / "root"
+    write(root, "0")
+    async with ticking(Watcher(root, interval=HOUR)) as ticks:
+        for turn in range(3):
+            before = ticks.count
+            temporary = root / "team" / ".namespace.toml.swp"
+            temporary.write_text(str(turn))
+            temporary.replace(root / "team" / "namespace.toml")
+            await ticks.ticked(before)
+
+
+async def test_the_timer_ticks_without_any_change(tmp_path: Path) -> None:
+    """The safety net, with jitter."""
+    async with ticking(Watcher(tmp_path, interval=0.01, jitter=lambda: 1.0)) as ticks:
+        await ticks.ticked(ticks.count + 3)
+
+
+async def swap(link: Path, tree: Path, text: str) -> None:
+    """Publish *tree* as git-sync does: rename a new link over the old, delete the old tree."""
+    write(tree, text)
+    old = link.resolve() if link.exists() else None
+    fresh = link.with_name("tmp-link")
+    fresh.symlink_to(tree)
+    fresh.replace(link)
+    if old is not None:
+        shutil.rmtree(old)
+
+
+async def test_every_swap_of_a_link_ticks(tmp_path: Path) -> None:
+    """A watch on the link itself would go silent after the first; the root is below the link."""
+    git = tmp_path / "git"
+    await swap_first(git)
+    async with ticking(Watcher(git / "link" / "team", interval=HOUR)) as ticks:
+        for turn in range(1, 5):
+            before = ticks.count
+            await swap(git / "link", git / str(turn), str(turn))
+            await ticks.ticked(before)
+
+
+async def swap_first(git: Path) -> None:
+    git.mkdir()
+    await swap(git / "link", git / "0", "0")
+
+
+async def test_edits_behind_a_swapped_link_tick(tmp_path: Path) -> None:
+    """The new tree is watched as the old one was."""
+    git = tmp_path / "git"
+    await swap_first(git)
+    async with ticking(Watcher(git / "link", interval=HOUR)) as ticks:
+        await swap(git / "link", git / "1", "1")
+        await until(lambda: _watches(ticks.watcher, git / "1"))
+
+        before = ticks.count
+        write(git / "1", "edited")
+        await ticks.ticked(before)
+
+
+def _watches(watcher: Watcher, tree: Path) -> bool:
+    return (
+        watcher.armed.is_set()
+        and watcher.watched is not None
+        and any(one.path == str(tree) for one in watcher.watched.trees)
+    )
+
+
+async def test_a_root_that_vanishes_and_comes_back_ticks(tmp_path: Path) -> None:
+    """With a new inode of the same name, and with a parent that comes later."""
+    root = tmp_path / "deep" / "root"
+    async with ticking(Watcher(root, interval=HOUR)) as ticks:
+        for _ in range(3):
+            before = ticks.count
+            write(root, "here")
+            await ticks.ticked(before)
+            await until(lambda: _watches(ticks.watcher, root))
+
+            before = ticks.count
+            shutil.rmtree(tmp_path / "deep")
+            await ticks.ticked(before)
+            await until(lambda: not _watches(ticks.watcher, root) and ticks.watcher.armed.is_set())
+
+
+async def test_further_directories_are_watched_on_demand(tmp_path: Path) -> None:
+    """Where components lie."""
+    skills = tmp_path / "skills"
+    skills.mkdir()
+    (tmp_path / "root").mkdir()
+    async with ticking(Watcher(tmp_path / "root", interval=HOUR)) as ticks:
+        ticks.watcher.watch_also([skills])
+        await until(lambda: _watches(ticks.watcher, skills))
+
+        before = ticks.count
+        (skills / "a.wasm").write_bytes(b"")
+        await ticks.ticked(before)
+
+
+async def test_without_inotify_it_polls_and_recovers(tmp_path: Path) -> None:
+    """The limit of instances is used up for real, then freed."""
+    hogs = exhaust_inotify()
+    try:
+        watcher = Watcher(tmp_path, interval=HOUR, polling_interval=0.01)
+        tasks, ticks = Tasks(), Ticking(watcher)
+        tasks.spawn(ticks.run(), name="ticks")
+        await until(lambda: watcher.polling and ticks.count > 3)
+    finally:
+        for descriptor in hogs:
+            os.close(descriptor)
+
+    await until(lambda: not watcher.polling and watcher.armed.is_set())
+    before = ticks.count
+    (tmp_path / "new").mkdir()
+    await ticks.ticked(before)
+    await tasks.close()
+
+
+def exhaust_inotify() -> list[int]:
+    """Open inotify instances until there are no more."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    hogs: list[int] = []
+    while (descriptor := libc.inotify_init1(os.O_CLOEXEC)) >= 0:
+        hogs.append(descriptor)
+        if len(hogs) > 4096:
+            for one in hogs:
+                os.close(one)
+            pytest.skip("this user may have too many inotify instances to use them up")
+    assert ctypes.get_errno() == errno.EMFILE
+    return hogs
+
+
+async def test_a_git_pull_ticks(tmp_path: Path) -> None:
+    """In a plain clone."""
+    upstream, clone = tmp_path / "upstream", tmp_path / "clone"
+    write(upstream, "1")
+    git(upstream, "init", "-q")
+    commit(upstream)
+    git(tmp_path, "clone", "-q", str(upstream), str(clone))
+    async with ticking(Watcher(clone, interval=HOUR)) as ticks:
+        before = ticks.count
+        write(upstream, "2")
+        commit(upstream)
+        await asyncio.to_thread(git, clone, "pull", "-q")
+        await ticks.ticked(before)
+
+
+def git(directory: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run(["git", "-C", str(directory), *identity, *arguments], check=True)
+
+
+def commit(directory: Path) -> None:
+    git(directory, "add", "-A")
+    git(directory, "commit", "-q", "-m", "edit")
+
+
+def test_targets_are_the_parents_of_links_and_the_real_tree(tmp_path: Path) -> None:
+    """All along the way; a loop of links is no tree."""
+    (tmp_path / "real" / "tree").mkdir(parents=True)
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "one").symlink_to("../real")
+    (tmp_path / "loop").symlink_to("loop")
+
+    found = targets([tmp_path / "links" / "one" / "tree", tmp_path / "loop"])
+
+    assert {one.path for one in found.near} == {
+        str(tmp_path / "links"),
+        str(tmp_path / "real"),
+        str(tmp_path),
+    }
+    assert {one.path for one in found.trees} == {str(tmp_path / "real" / "tree")}
