@@ -29,7 +29,8 @@ from daemon.skill import Failure, World
 JsonObject = dict[str, Any]
 
 _WITHOUT_METADATA = frozenset({World.V0_1, World.V0_2})
-_encode = msgspec.json.Encoder().encode
+# Names are kinds of str of their own, which msgspec takes for unknown objects.
+_encode = msgspec.json.Encoder(enc_hook=str.__str__).encode
 
 
 def json(data: object) -> web.Response:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from daemon.secret import Secret
 from daemon.settings import parse
@@ -94,7 +94,7 @@ class Settings:
         "Docker's config.json for registry credentials (default: docker's own).",
     )
     component_size_limit: int = _setting(parse.size, 512 << 20, "Largest component that is pulled.")
-    precompile: str = _setting(
+    precompile: Literal["tiered", "split", "whole"] = _setting(
         parse.policy,
         "tiered",
         "`split` (fast to deploy), `whole` (fast to run) or `tiered` (both).",

@@ -1,0 +1,355 @@
+"""
+The composition root: builds every object of the parent process, downward, and unwinds them.
+
+Order matters: workers are spawned before exporter threads run; the API listens before the first
+pass (and answers 503 until then), so that probes tell a slow start from a crash. Leaves out how
+settings map to options (`wiring`), and all behaviour but signals.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+import uvloop
+
+from daemon import __version__
+from daemon.api.auth import Anyone, Iam, Remember
+from daemon.api.ports import Authorizer, Options, Services
+from daemon.api.server import Server
+from daemon.build_cache.child import Caps
+from daemon.build_cache.precompiler import Precompiler
+from daemon.build_cache.store import Store
+from daemon.catalogue import Catalogue
+from daemon.csi import interface as csi
+from daemon.csi.context import DriverContext
+from daemon.csi.drivers import assemble
+from daemon.csi.tools import TEST_NAMESPACE, NativeTools, Toolbox
+from daemon.errors import DaemonError, ErrorKind
+from daemon.input_schema import InputSchemas
+from daemon.invoke import Skills
+from daemon.names import Namespace
+from daemon.observability import logs, tracing
+from daemon.observability.metrics import Metrics
+from daemon.reconcile.install import Installer
+from daemon.reconcile.loader import Loader
+from daemon.reconcile.loop import Pace, Reconciler
+from daemon.reconcile.remote import Remotes
+from daemon.reconcile.upgrade import Upgrades
+from daemon.reconcile.watcher import Watcher
+from daemon.registries.options import Patience
+from daemon.registries.registries import Registries
+from daemon.settings.model import Settings
+from daemon.skill import Limits
+from daemon.tasks import Tasks
+from daemon.wiring import (
+    Built,
+    counter,
+    default_registry,
+    observer,
+    operators,
+    readings,
+    registry_options,
+)
+from daemon.workers.dispatch import Bounds
+from daemon.workers.health import HealthPolicy
+from daemon.workers.policy import FleetPolicy, SupervisorPolicy
+from daemon.workers.shelf import WarmPolicy
+from daemon.workers.supervisor import Supervisor
+
+_log = logging.getLogger(__name__)
+
+_STEP_DOWN = 0.5  # seconds between "not ready" and "closed", for load balancers to notice
+
+
+def run(settings: Settings) -> int:
+    """Serve until a signal; return the exit status. Raises DaemonError when it can't start."""
+    try:
+        logs.configure(level=settings.log_level, form=settings.log_format)
+    except ValueError as error:
+        raise DaemonError(ErrorKind.CONFIGURATION, str(error)) from error
+    return uvloop.run(serve(settings))
+
+
+async def serve(settings: Settings) -> int:
+    """Build all, serve until SIGTERM or SIGINT or the failure of a vital task, unwind."""
+    end = _End()
+    async with AsyncExitStack() as stack:
+        parts = await _build(settings, stack, end)
+        await _listen(settings, parts.server)
+        tasks = Tasks(on_fatal=end.fail)
+        stack.push_async_callback(tasks.close)
+        tasks.spawn(_reconcile(parts), name="reconcile", fatal=True)
+        with _signals(end, reload=parts.reload, hurry=parts.server.hurry):
+            await end.wait()
+            await _step_down(settings, parts.server)
+    return end.status
+
+
+class _End:
+    """When and how the process ends. Owned by `serve`."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self.status = 0
+
+    def ask(self) -> bool:
+        """End well; False if that was asked before."""
+        first = not self._event.is_set()
+        self._event.set()
+        return first
+
+    def fail(self, error: BaseException) -> None:
+        """End because a vital task failed: whoever supervises us shall start us anew."""
+        _log.critical("a vital task failed, stopping: %s", error)
+        self.status = 1
+        self._event.set()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What runs once all is built."""
+
+    server: Server
+    reconciler: Reconciler
+    watcher: Watcher
+
+    def reload(self) -> None:
+        """Rescan now, and ask registries and remote files now."""
+        self.reconciler.look_again()
+        self.watcher.kick()
+
+
+async def _build(settings: Settings, stack: AsyncExitStack, end: _End) -> _Parts:
+    metrics, catalogue = Metrics(), Catalogue()
+    drivers = _drivers(catalogue)
+    supervisor = await stack.enter_async_context(
+        _workers(settings, drivers, metrics=metrics, catalogue=catalogue)
+    )
+    store = Store(settings.skill_build_cache, budget=settings.skill_build_cache_size)
+    await asyncio.to_thread(store.open)
+    stack.callback(store.close)
+    precompiler = Precompiler(
+        store,
+        caps=Caps(settings.compile_memory, wall=settings.compile_timeout),
+        parallel=settings.compile_parallelism,
+    )
+    stack.push_async_callback(precompiler.close)
+    watcher = Watcher(settings.namespaces_root, interval=settings.namespace_update_interval)
+    reconciler = await _reconciler(
+        settings,
+        stack,
+        shared=_Shared(catalogue, store, precompiler, supervisor, watcher, metrics),
+    )
+    metrics.watch(
+        readings(supervisor=supervisor, store=store, catalogue=catalogue, watcher=watcher)
+    )
+    trace = _tracing(settings, stack)
+    skills = Skills(
+        catalogue=catalogue,
+        executor=supervisor,
+        drivers=drivers,
+        schemas=InputSchemas() if settings.validate_input else None,
+        chat_timeout=settings.skill_timeout,
+        finished=counter(metrics, catalogue),
+    )
+    authorizer = await stack.enter_async_context(_authorizer(settings))
+    services = Services(
+        skills=skills,
+        catalogue=catalogue,
+        tools=drivers.tools,
+        built=Built(catalogue, reconciler.rebuild),
+        authorizer=authorizer,
+        reload=lambda: _Parts.reload(parts),
+        ready=_readiness(catalogue, supervisor),
+        builtin_namespaces=frozenset({TEST_NAMESPACE}),
+        observe=lambda method, path, status, seconds: metrics.http_request(
+            method, path, status, seconds=seconds
+        ),
+        tracing=trace,
+    )
+    server = Server(
+        services,
+        options=Options(cors_origins=settings.cors_origins),
+        metrics=metrics.registry,
+    )
+    parts = _Parts(server, reconciler, watcher)
+    return parts
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What the reconciler needs of the objects built before it."""
+
+    catalogue: Catalogue
+    store: Store
+    precompiler: Precompiler
+    supervisor: Supervisor
+    watcher: Watcher
+    metrics: Metrics
+
+
+async def _reconciler(settings: Settings, stack: AsyncExitStack, *, shared: _Shared) -> Reconciler:
+    namespaces = operators(settings)
+    registries = Registries(
+        options=registry_options(settings, namespaces),
+        docker_config=settings.docker_config,
+        patience=Patience(component_size=settings.component_size_limit),
+    )
+    stack.push_async_callback(registries.close)
+    remotes = Remotes(interval=settings.namespace_update_interval, on_change=shared.watcher.kick)
+    stack.push_async_callback(remotes.close)
+    installer = Installer(
+        registries=registries,
+        store=shared.store,
+        precompiler=shared.precompiler,
+        workers=shared.supervisor,
+        policy=settings.precompile,
+        limits=Limits(
+            memory=settings.skill_memory,
+            timeout=settings.skill_timeout,
+            output=settings.skill_output,
+            concurrency=settings.skill_concurrency,
+        ),
+    )
+    return Reconciler(
+        loader=Loader(
+            settings.namespaces_root,
+            store=shared.store,
+            operators=namespaces,
+            registry=default_registry(settings),
+            remotes=remotes,
+            allow_empty=settings.allow_empty,
+        ),
+        installer=installer,
+        catalogue=shared.catalogue,
+        upgrades=Upgrades(
+            installer=installer, precompiler=shared.precompiler, workers=shared.supervisor
+        ),
+        pace=Pace(interval=settings.namespace_update_interval),
+        observe=observer(shared.metrics),
+    )
+
+
+def _drivers(catalogue: Catalogue) -> csi.Drivers:
+    def enabled(namespace: Namespace) -> tuple[str, ...]:
+        tools = catalogue.tools.get(namespace)
+        return tools.native if tools is not None else ()
+
+    return assemble(tools=Toolbox(NativeTools(enabled)))
+
+
+@asynccontextmanager
+async def _workers(
+    settings: Settings, drivers: csi.Drivers, *, metrics: Metrics, catalogue: Catalogue
+) -> AsyncGenerator[Supervisor, None]:
+    supervisor = Supervisor(
+        host=lambda caller, emit: DriverContext(drivers, caller, emit),
+        fleet=FleetPolicy(
+            workers=settings.workers,
+            describe_memory=settings.skill_memory,
+            drain=settings.skill_timeout + 60.0,
+            health=HealthPolicy(
+                calls=settings.worker_recycle_calls, resident=settings.worker_memory
+            ),
+        ),
+        policy=SupervisorPolicy(
+            bounds=Bounds(calls=settings.max_calls, queue=settings.queue_limit),
+            queue_timeout=settings.queue_timeout,
+            warm=WarmPolicy(instances=settings.warm_instances, memory=settings.warm_memory),
+        ),
+        finished=counter(metrics, catalogue),
+    )
+    await supervisor.start()
+    try:
+        yield supervisor
+    finally:
+        await supervisor.stop(grace=1.0)  # calls had their grace with the server
+
+
+@asynccontextmanager
+async def _authorizer(settings: Settings) -> AsyncGenerator[Authorizer, None]:
+    if settings.authorization_url is None:
+        yield Anyone()
+        return
+    iam = Iam(
+        settings.authorization_url,
+        timeout=settings.authorization_timeout,
+        remember=Remember(granted=settings.authorization_cache),
+    )
+    try:
+        yield iam
+    finally:
+        await iam.close()
+
+
+def _tracing(settings: Settings, stack: AsyncExitStack) -> tracing.Tracing | None:
+    if settings.otel_endpoint is None:
+        return None
+    made = tracing.otlp(
+        settings.otel_endpoint, version=__version__, ratio=settings.otel_sampling_ratio
+    )
+    stack.push_async_callback(asyncio.to_thread, made.close)
+    return made
+
+
+def _readiness(catalogue: Catalogue, supervisor: Supervisor) -> dict[str, Callable[[], str | None]]:
+    def workers() -> str | None:
+        return None if supervisor.stats.workers_up else "no worker is up"
+
+    def namespaces() -> str | None:
+        return None if catalogue.complete else "the first pass over the namespaces is under way"
+
+    return {"workers": workers, "namespaces": namespaces}
+
+
+async def _listen(settings: Settings, server: Server) -> None:
+    try:
+        bound = await server.start(api=settings.kernel_address, metrics=settings.metrics_address)
+    except OSError as error:
+        raise DaemonError(ErrorKind.CONFIGURATION, f"can't listen: {error.strerror}") from error
+    _log.info("skilld %s listening on http://%s:%d", __version__, *bound.api)
+    if bound.metrics is not None:
+        _log.info("metrics on http://%s:%d/metrics", *bound.metrics)
+
+
+async def _reconcile(parts: _Parts) -> None:
+    await parts.reconciler.restore()
+    async with aclosing(parts.watcher.ticks()) as ticks:
+        await parts.reconciler.run(ticks, watch_also=parts.watcher.watch_also)
+
+
+async def _step_down(settings: Settings, server: Server) -> None:
+    """Turn readiness off, then let calls finish."""
+    _log.info("stopping: calls may finish for %g s", settings.shutdown_timeout)
+    server.unready()
+    await asyncio.sleep(min(_STEP_DOWN, settings.shutdown_timeout / 10))
+    await server.stop(grace=settings.shutdown_timeout)
+
+
+class _signals:  # noqa: N801 - reads as a statement
+    """SIGTERM and SIGINT end, the second one forces; SIGHUP rescans."""
+
+    def __init__(self, end: _End, *, reload: Callable[[], None], hurry: Callable[[], None]) -> None:
+        self._end, self._reload, self._hurry = end, reload, hurry
+
+    def _stop(self) -> None:
+        if not self._end.ask():
+            _log.warning("asked twice: stopping now")
+            self._hurry()
+
+    def __enter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stop)
+        loop.add_signal_handler(signal.SIGINT, self._stop)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+
+    def __exit__(self, *_: object) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)

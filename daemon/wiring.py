@@ -1,0 +1,200 @@
+"""
+From settings to the options of each package, and small adapters between packages.
+
+What `app` would otherwise spell out between building one object and the next. Leaves out building
+the objects and their order.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daemon.build_cache.store import Store
+from daemon.catalogue import Catalogue, ServedSkill
+from daemon.errors import DaemonError, ErrorKind
+from daemon.names import SkillPath
+from daemon.namespaces.operator import Operators, logins, parse_operators
+from daemon.observability.metrics import Metrics, Reading
+from daemon.reconcile.attempt import Event
+from daemon.reconcile.watcher import Watcher
+from daemon.registries.options import RegistryOptions
+from daemon.secret import Secret
+from daemon.settings.model import Settings
+from daemon.skill import RegistryRef
+from daemon.workers.report import Finished
+from daemon.workers.supervisor import Supervisor
+
+_REGISTRY_KEYS = frozenset({"user", "password", "password-file", "ca", "plain-http"})
+
+
+def default_registry(settings: Settings) -> RegistryRef | None:
+    """Where the Skills of namespaces that name no registry come from."""
+    if settings.registry is None:
+        return None
+    return RegistryRef(host=settings.registry, repository=settings.base_repository.strip("/"))
+
+
+def operators(settings: Settings) -> Operators:
+    """Return the operator's namespaces. Raises DaemonError with all that is wrong with them."""
+    found, problems = parse_operators(settings.namespaces)
+    if problems:
+        raise DaemonError(ErrorKind.CONFIGURATION, "\n".join(map(str, problems)))
+    return found
+
+
+def registry_options(settings: Settings, namespaces: Operators) -> tuple[RegistryOptions, ...]:
+    """Return what the settings say about registries: the default, per host, per namespace."""
+    options = [_of_host(host, table) for host, table in settings.registries.items()]
+    if settings.registry is not None:
+        options.append(
+            RegistryOptions(
+                settings.registry,
+                user=settings.registry_user or "",
+                password=settings.registry_password,
+                ca=settings.registry_ca,
+                plain_http=settings.registry_plain_http,
+                source="REGISTRY_USER and REGISTRY_PASSWORD",
+            )
+        )
+    options += [
+        RegistryOptions(
+            login.registry.host,
+            repository=login.registry.repository,
+            user=login.user,
+            password=login.password,
+            source="the namespace's registry-user and registry-password",
+        )
+        for login in logins(namespaces)
+    ]
+    return tuple(options)
+
+
+def _of_host(host: str, table: Any) -> RegistryOptions:
+    place = f'config.toml: registries."{host}"'
+    if not isinstance(table, Mapping):
+        raise DaemonError(ErrorKind.CONFIGURATION, f"{place} must be a table")
+    if unknown := sorted(table.keys() - _REGISTRY_KEYS):
+        known = ", ".join(sorted(_REGISTRY_KEYS))
+        raise DaemonError(
+            ErrorKind.CONFIGURATION, f"{place}: {unknown[0]} is not a key: choose from {known}"
+        )
+    file = table.get("password-file")
+    return RegistryOptions(
+        host,
+        user=str(table.get("user", "")),
+        password=Secret(str(table.get("password", "")), Path(file) if file else None),
+        ca=Path(table["ca"]) if "ca" in table else None,
+        plain_http=table.get("plain-http") is True,
+        source=place,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """Which Skills are pulled and compiled, for `/cached_skills`."""
+
+    catalogue: Catalogue
+    rebuild: Callable[[SkillPath], bool]
+
+    def paths(self) -> Sequence[SkillPath]:
+        """All WebAssembly Skills that are served: each is on disk, compiled."""
+        served = self.catalogue.served.items()
+        return [path for path, skill in served if isinstance(skill, ServedSkill)]
+
+    async def discard(self, path: SkillPath) -> bool:
+        """Build a Skill anew; the present build answers until then."""
+        return self.rebuild(path)
+
+
+def observer(metrics: Metrics) -> Callable[[Event], None]:
+    """Return what counts the changes that reconciling makes."""
+
+    def observe(event: Event) -> None:
+        namespace, name = event.path.namespace, event.path.name
+        metrics.changes.labels(namespace, event.action).inc()
+        if event.action == "retired":
+            metrics.forget_skill(namespace, name)
+        for step, seconds in event.phases.items():
+            if step == "total":
+                metrics.fetch_duration.labels(namespace, name).observe(seconds)
+            else:
+                metrics.install_steps.labels(step).observe(seconds)
+
+    return observe
+
+
+def counter(metrics: Metrics, catalogue: Catalogue) -> Callable[[Finished], None]:
+    """Return what counts finished calls; of Skills that are gone by then, nothing is kept."""
+
+    def count(call: Finished) -> None:
+        if call.path in catalogue.served or call.path.namespace == "test-beta":
+            code = call.error.value if call.error else "ok"
+            metrics.executed(call.path.namespace, call.path.name, code, seconds=call.wall)
+
+    return count
+
+
+def readings(
+    *, supervisor: Supervisor, store: Store, catalogue: Catalogue, watcher: Watcher
+) -> Iterable[Reading]:
+    """Name the gauges that are read when metrics are scraped."""
+
+    def calls() -> Mapping[str, float]:
+        stats = supervisor.stats
+        return {"running": stats.running, "queued": stats.queued, "waiting": stats.waiting}
+
+    def workers() -> Mapping[str, float]:
+        stats = supervisor.stats
+        return {"up": stats.workers_up, "wanted": stats.workers_wanted}
+
+    def cached() -> Mapping[str, float]:
+        return {"": sum(isinstance(one, ServedSkill) for one in catalogue.served.values())}
+
+    def single(read: Callable[[], float]) -> Callable[[], Mapping[str, float]]:
+        return lambda: {"": read()}
+
+    return (
+        Reading("kernel_skill_cache_items", "Skills ready to be called.", cached),
+        Reading("skilld_calls", "Calls in flight, by what they do.", calls, "state"),
+        Reading("skilld_workers", "Worker processes.", workers, "state"),
+        Reading(
+            "skilld_worker_restarts",
+            "Workers replaced, by reason.",
+            lambda: supervisor.stats.restarts,
+            "reason",
+            counter=True,
+        ),
+        Reading(
+            "skilld_zombies",
+            "Guests that sleep beyond their call.",
+            single(lambda: supervisor.stats.zombies),
+        ),
+        Reading(
+            "skilld_worker_resident_bytes",
+            "Private memory of all workers.",
+            single(lambda: supervisor.stats.resident),
+        ),
+        Reading(
+            "skilld_guest_cpu_seconds",
+            "CPU time of guests.",
+            single(lambda: supervisor.stats.cpu_seconds),
+            counter=True,
+        ),
+        Reading(
+            "skilld_warm_calls",
+            "Calls served by a warm instance.",
+            single(lambda: supervisor.stats.warm),
+            counter=True,
+        ),
+        Reading(
+            "skilld_cache_bytes",
+            "Size of the build cache.",
+            single(lambda: sum(entry.size for entry in store.entries())),
+        ),
+        Reading(
+            "skilld_watch_polling",
+            "1 while inotify is exhausted and files are polled.",
+            single(lambda: float(watcher.polling)),
+        ),
+    )
