@@ -213,10 +213,10 @@ class StubRegistry:
     async def _token(self, request: web.Request) -> web.Response:
         form = await request.post()
         scope = str(form.get("scope", request.query.get("scope", "")))
-        known = {_basic(self.login), None} if self.login is None else {_basic(self.login)}
-        refreshed = self.login is not None and form.get("refresh_token") == self.login[1]
-        if request.headers.get("Authorization") not in known and not refreshed:
-            return _error(401, "UNAUTHORIZED")
+        if self.login is not None:
+            known = request.headers.get("Authorization") == _basic(self.login)
+            if not known and form.get("refresh_token") != self.login[1]:
+                return _error(401, "UNAUTHORIZED")
         self._issued += 1
         token = f"token-{self._issued}"
         self._tokens[token] = scope
@@ -364,7 +364,5 @@ def sha256(content: bytes) -> Digest:
     return Digest(f"sha256:{hashlib.sha256(content).hexdigest()}")
 
 
-def _basic(login: tuple[str, str] | None) -> str | None:
-    if login is None:
-        return None
+def _basic(login: tuple[str, str]) -> str:
     return f"Basic {base64.b64encode(':'.join(login).encode()).decode()}"

@@ -20,6 +20,7 @@ MAX_RETRY_AFTER = 3600.0
 
 _PARAMETER = re.compile(r'([A-Za-z]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 _SCHEME = re.compile(r"\s*(basic|bearer)(?:\s|$)", re.IGNORECASE)
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # too deeply nested
 _CODE = re.compile(r"[A-Z_]{1,64}")
 
 
@@ -78,7 +79,7 @@ def codes(body: bytes) -> tuple[str, ...]:
     """Return the error codes in a registry's error document; none if it is something else."""
     try:
         document = msgspec.json.decode(body, type=_Errors)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         return ()
     return tuple(error.code for error in document.errors if _CODE.fullmatch(error.code))
 

@@ -23,14 +23,16 @@ _HELPER_TIMEOUT = 10.0
 _NOT_FOUND = "credentials not found"  # what helpers print, exiting with 1, if they have none
 
 
-def find_login(config: Path, host: str, repository: str) -> tuple[str, str] | None:
+def find_login(
+    config: Path, host: str, repository: str, *, patience: float = _HELPER_TIMEOUT
+) -> tuple[str, str] | None:
     """
     Return user and password for *repository* at *host*, the closest entry first.
 
-    Blocking. Raises DaemonError(REGISTRY_REFUSED).
+    Blocking; *patience* in seconds is for a helper. Raises DaemonError(REGISTRY_REFUSED).
     """
     document = _read(config)
-    lookup = _Lookup(document)
+    lookup = _Lookup(document, patience)
     for name in _names(host, repository):
         token = document["auths"].get(name, {}).get("identitytoken")
         if token:
@@ -45,8 +47,9 @@ def find_login(config: Path, host: str, repository: str) -> tuple[str, str] | No
 class _Lookup(AuthBackend):  # type: ignore[misc]
     """oras' look-up in one config. Owned by the call that made it."""
 
-    def __init__(self, document: dict[str, Any]) -> None:
+    def __init__(self, document: dict[str, Any], patience: float) -> None:
         super().__init__()
+        self._patience = patience
         self._auth_config = document
         self._basic_auth = ""
 
@@ -61,7 +64,7 @@ class _Lookup(AuthBackend):  # type: ignore[misc]
 
     def _get_auth_from_creds_store(self, suffix: str, hostname: str) -> str | None:
         """Ask a helper, as oras does, but not for ever."""
-        answer = _run(f"docker-credential-{suffix}", hostname)
+        answer = _run(f"docker-credential-{suffix}", hostname, self._patience)
         if answer is None:
             return None
         try:
@@ -71,18 +74,18 @@ class _Lookup(AuthBackend):  # type: ignore[misc]
             raise _refused(f"docker-credential-{suffix} gave no login for {hostname}") from error
 
 
-def _run(helper: str, hostname: str) -> bytes | None:
+def _run(helper: str, hostname: str, patience: float) -> bytes | None:
     """Return what *helper* prints; None if it knows no login."""
     try:
         done = subprocess.run(
             [helper, "get"],
             input=hostname.encode(),
             capture_output=True,
-            timeout=_HELPER_TIMEOUT,
+            timeout=patience,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise _refused(f"{helper} did not answer within {_HELPER_TIMEOUT:g} s") from error
+        raise _refused(f"{helper} did not answer within {patience:g} s") from error
     except OSError as error:
         raise _refused(f"{helper} can't be run: {error.strerror}") from error
     if done.returncode == 0:

@@ -33,6 +33,8 @@ WASM_LAYERS = frozenset(
 )
 """Layer media types that hold the plain bytes of a component; the first is what we publish."""
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # too deeply nested
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:
@@ -69,7 +71,7 @@ def read(raw: bytes, what: str) -> Layer | Digest:
     """
     try:
         manifest = msgspec.json.decode(raw, type=_Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise _bad(what, f"has a manifest that can't be read: {error}") from error
     if manifest.schema_version != 2:
         raise _bad(what, f"has a manifest of schema {manifest.schema_version}, not 2")

@@ -12,6 +12,7 @@ import msgspec
 
 _DEFAULT_LIFETIME = 60.0  # seconds, what the specification says for tokens that say nothing
 _MARGIN = 10.0
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # too deeply nested
 _USABLE = re.compile(r"[\x21-\x7e]+")
 
 
@@ -44,7 +45,7 @@ class Token:
         """Read the answer of a token server; None if it holds no usable token."""
         try:
             found = msgspec.json.decode(document, type=_Token)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _UNREADABLE:
             return None
         value = found.token or found.access_token
         if not _USABLE.fullmatch(value):

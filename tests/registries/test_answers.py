@@ -60,6 +60,7 @@ def test_retry_after_is_seconds_or_a_date(value: str | None, expected: float | N
         (b"<html>", ()),
         (b"", ()),
         (b"[1]", ()),
+        (b'{"x":' + b"[" * 100_000, ()),
     ],
 )
 def test_only_codes_are_taken_from_error_documents(body: bytes, expected: tuple[str, ...]) -> None:

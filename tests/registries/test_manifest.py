@@ -51,7 +51,9 @@ def test_what_is_no_skill_is_a_bad_artifact(document: dict[str, Any], text: str)
     assert "skilld publish" in caught.value.detail
 
 
-@pytest.mark.parametrize("raw", [b"", b"\xff", b"[]", b"null", b"<html>", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "raw", [b"", b"\xff", b"[]", b"null", b"<html>", b'{"x":' + b"[" * 100_000]
+)
 def test_what_is_no_manifest_is_a_bad_artifact(raw: bytes) -> None:
     """Never another exception."""
     with pytest.raises(DaemonError, match="can't be read"):

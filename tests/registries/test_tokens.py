@@ -17,6 +17,7 @@ PULL = Scope("team/greet")
         (b'{"token": "t\\r\\nX-Header: 1"}', None),
         (b"{}", None),
         (b"<html>", None),
+        (b'{"x":' + b"[" * 100_000, None),
     ],
 )
 def test_a_token_is_used_until_shortly_before_it_ends(
