@@ -1,15 +1,21 @@
 """Blobs that break off, and how they come to disk all the same."""
 
+import asyncio
 import hashlib
 from pathlib import Path
 
 import pytest
 
 from daemon.errors import DaemonError, ErrorKind
+from daemon.names import SkillName
 from daemon.registries.download import download
 from daemon.registries.manifest import Layer
+from daemon.registries.publish import publish
+from daemon.registries.reference import Reference
 from daemon.registries.registries import Registries
+from daemon.skill import RegistryRef
 from tests import registry_stub as stubbed
+from tests.registry_server import needs_registry, running_registry
 from tests.registry_stub import Fault, StubRegistry
 
 CONTENT = hashlib.sha256(b"seed").digest() * (3 << 15)  # 3 MiB
@@ -108,3 +114,38 @@ async def test_a_slow_blob_that_keeps_coming_is_waited_for(
 
     assert (tmp_path / "blob").read_bytes() == CONTENT
     assert len(stub.requests("GET", "blobs")) == 1
+
+
+class TestDockerRegistry:
+    """Against Debian's docker-registry."""
+
+    pytestmark = needs_registry
+
+    async def test_a_registry_that_is_killed_in_the_middle_and_restarted_is_gone_on_with(
+        self, tmp_path: Path
+    ) -> None:
+        """The pull that was under way succeeds, and what had arrived does not travel again."""
+        file, destination = tmp_path / "big.wasm", tmp_path / "pulled"
+        file.write_bytes(CONTENT * 32)
+        with running_registry(tmp_path / "registry") as server:
+            async with Registries(options=[server.options]) as registries:
+                reference = Reference.parse(f"{server.host}/team/big:v1")
+                client = registries.client(server.host)
+                digest = await publish(client, file, reference, force=True)
+                registry = registries.get(RegistryRef(host=server.host, repository="team"))
+
+                pull = asyncio.ensure_future(registry.pull(SkillName("big"), digest, destination))
+                while not received(destination):  # noqa: ASYNC110 - a file tells nobody
+                    await asyncio.sleep(0)
+                server.stop()
+                assert 0 < received(destination) < len(CONTENT) * 32
+                await asyncio.to_thread(server.start)
+                await pull
+
+        assert destination.read_bytes() == CONTENT * 32
+
+
+def received(destination: Path) -> int:
+    """How much of the file is on disk already."""
+    part = destination.with_name(f".{destination.name}.part")
+    return part.stat().st_size if part.exists() else 0
