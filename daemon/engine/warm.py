@@ -115,7 +115,7 @@ class Spares:
 
     def _fill(self, call: Call, shelf: _Shelf) -> None:
         try:
-            instance = _prepare(call, shelf)
+            instance = self._prepare(call, shelf)
         except DaemonError:
             # The call that needs it will meet the same error, and report it.
             shelf.wanted = shelf.wanted if shelf.touch else 0
@@ -126,21 +126,20 @@ class Spares:
         else:
             instance.close()
 
+    def _prepare(self, call: Call, shelf: _Shelf) -> Instance:
+        """Make an instance; call `metadata` if nobody waits: it brings in pages of `run`, too."""
+        with running(call):
+            instance = shelf.skill.instantiate(memory=shelf.memory, call=call)
+            if shelf.touch and not self._gate.crowded:
+                try:
+                    release(describe.touch(call, shelf.skill, instance))
+                except BaseException:
+                    instance.close()
+                    raise
+        return instance
+
     def _shelves_hold(self, shelf: _Shelf) -> bool:
         return any(one is shelf for one in tuple(self._shelves.values()))
-
-
-def _prepare(call: Call, shelf: _Shelf) -> Instance:
-    """Make an instance, and call `metadata`: that brings in the pages that `run` needs as well."""
-    with running(call):
-        instance = shelf.skill.instantiate(memory=shelf.memory, call=call)
-        if shelf.touch:
-            try:
-                release(describe.touch(call, shelf.skill, instance))
-            except BaseException:
-                instance.close()
-                raise
-    return instance
 
 
 def _clear(shelf: _Shelf) -> None:
