@@ -79,9 +79,7 @@ async def test_a_403_of_the_service_is_a_refusal(iam: Iam, stub: IamStub) -> Non
 
 
 @pytest.mark.parametrize("status", [302, 422, 500, 503])
-async def test_other_statuses_mean_that_nobody_knows(
-    iam: Iam, stub: IamStub, status: int
-) -> None:
+async def test_other_statuses_mean_that_nobody_knows(iam: Iam, stub: IamStub, status: int) -> None:
     """Neither granted nor refused, and not remembered."""
     stub.status = status
     assert await refusal(iam, "good") is ErrorKind.AUTHORIZATION_UNAVAILABLE

@@ -1,4 +1,4 @@
-"""The document against the routes, and against the real server."""
+"""The OpenAPI document against the routes and the real server; the pages beside it."""
 
 import asyncio
 import re
@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import schemathesis
+import yaml
+from daemon import __version__
 from daemon.api.app import GUARDED, OPEN
 from daemon.api.docs import openapi
 from daemon.api.server import Server
@@ -17,7 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from jsonschema import Draft202012Validator
 from schemathesis import GenerationMode
+from yarl import URL
 
+from tests.api.conftest import Serve
 from tests.api.statuses import catalogue
 from tests.fakes_api import BuiltList, Metadata, ScriptedSkills, services
 
@@ -132,3 +136,76 @@ def test_server_keeps_what_the_document_promises(
     else:
         with suppress(Unsatisfiable):  # nothing in the request can be wrong
             check()
+
+
+async def test_yaml_and_json_are_the_same_document(serve: Serve) -> None:
+    """One source."""
+    running = await serve()
+
+    async with running.http.get("/openapi.json") as answer:
+        as_json = await answer.json()
+    async with running.http.get("/openapi.yaml") as answer:
+        assert answer.content_type == "application/yaml"
+        assert yaml.safe_load(await answer.text()) == as_json
+    assert as_json["openapi"].startswith("3.1")
+    assert as_json["info"]["version"] == __version__
+
+
+@pytest.mark.parametrize("path", ["/", "/api-docs", "/problems/overloaded"])
+async def test_pages_load_nothing_from_other_hosts(serve: Serve, path: str) -> None:
+    """They work without the internet, and tell nobody who reads them."""
+    running = await serve()
+
+    async with running.http.get(path) as answer:
+        text = await answer.text()
+
+    assert answer.content_type == "text/html"
+    assert "//" not in text.replace("<!doctype", "")
+
+
+async def test_every_file_of_the_viewer_is_there(serve: Serve) -> None:
+    """Those that its page names, and no other of the package."""
+    running = await serve()
+    async with running.http.get("/api-docs") as answer:
+        named = re.findall(r'(?:src|href)="([^"]+)"', await answer.text())
+
+    assert len(named) == 3
+    for path in named:
+        async with running.http.get(path) as answer:
+            assert answer.status == 200
+            assert len(await answer.read()) > 500
+    for other in ("index.html", "..%2f__init__.py"):
+        async with running.http.get(URL(f"{running.url}/api-docs/{other}", encoded=True)) as answer:
+            assert answer.status == 404
+
+
+async def test_every_links_target_of_the_first_page_exists(serve: Serve) -> None:
+    """A first page with dead links is worse than none."""
+    running = await serve()
+    async with running.http.get("/") as answer:
+        links = re.findall(r'href="([^"]+)"', await answer.text())
+
+    for link in links:
+        async with running.http.get(link) as answer:
+            assert answer.status == 200, link
+
+
+async def test_wit_is_served_by_version(serve: Serve) -> None:
+    """The newest without a version; an unknown one is a problem."""
+    running = await serve()
+
+    async with running.http.get("/skill.wit") as answer:
+        assert answer.content_type == "text/plain"
+        newest = await answer.text()
+    async with running.http.get("/wit/0.5.0") as answer:
+        assert await answer.text() == newest
+    async with running.http.get("/wit/9.9") as answer:
+        assert answer.status == 404
+
+
+async def test_an_unknown_problem_has_no_page(serve: Serve) -> None:
+    """Codes are known ones."""
+    running = await serve()
+
+    async with running.http.get("/problems/odd") as answer:
+        assert answer.status == 404
