@@ -7,7 +7,6 @@ as soon as it lies there. Settings that are already in the environment win.
 
 import contextlib
 import http.client
-import json
 import os
 import subprocess
 import sys
@@ -48,21 +47,26 @@ def main() -> int:
 
 
 def announce(address: str, ended: threading.Event) -> None:
-    """Wait until the server at *address* is ready, then print what to try."""
+    """Tell what the server at *address* is waiting for, and, once it is ready, what to try."""
+    told = False
     while not ended.wait(0.2):
-        if is_ready(address):
-            print(TRY.format(address=address), flush=True)
-            return
+        match readiness(address):
+            case 200:
+                print(TRY.format(address=address), flush=True)
+                return
+            case int() if not told:
+                told = True
+                print("Compiling the Skills, some 20 s the first time", flush=True)
 
 
-def is_ready(address: str) -> bool:
+def readiness(address: str) -> int | None:
+    """The status of the readiness probe; None while nobody listens."""
     connection = http.client.HTTPConnection(address, timeout=5)
     try:
-        connection.request("GET", "/v1/skills")
-        response = connection.getresponse()
-        return response.status == 200 and "example/greet" in json.loads(response.read())
-    except (OSError, http.client.HTTPException, ValueError):
-        return False
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
     finally:
         connection.close()
 

@@ -1,4 +1,4 @@
-from scripts.tests_mirror import problems
+from scripts.tests_mirror import only_declares, problems
 
 
 def test_a_mirrored_package_has_no_problems() -> None:
@@ -26,3 +26,9 @@ def test_a_test_without_module_is_named() -> None:
 def test_end_to_end_tests_are_free() -> None:
     """They belong to no module."""
     assert problems([], ["tests/e2e/test_deploy.py"]) == []
+
+
+def test_a_protocol_only_declares() -> None:
+    """It has no code that could be wrong."""
+    assert only_declares('class Port:\n    def a(self) -> int: ...\n    def b(self):\n        "B."')
+    assert not only_declares("def a(b):\n    return b + 1")
