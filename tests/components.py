@@ -25,15 +25,19 @@ def component(text: str) -> bytes:
     return bytes(wat2wasm(text))
 
 
-def echo(*, interface: str = HANDLER, constant: int = 0, padding: int = 200) -> bytes:
+def echo(
+    *, interface: str = HANDLER, constant: int = 0, padding: int = 200, weight: int = 0
+) -> bytes:
     """
     Return a Skill that returns its input, built the way that the SDK's tools do.
 
     Its big module (over 1000 bytes of code with the default padding) is the same whatever
-    *constant* is, which only its small module holds.
+    *constant* is, which only its small module holds. Each function of padding takes 5 bytes
+    more per *weight*.
     """
+    body = "(drop (i32.const 123456))" * weight
     filler = " ".join(
-        f'(func (export "unused{i}") (result i32) i32.const {i})' for i in range(padding)
+        f'(func (export "unused{i}") (result i32) {body} i32.const {i})' for i in range(padding)
     )
     text = _ECHO.replace("INTERFACE", interface).replace("CONSTANT", str(constant))
     return component(text.replace("FILLER", filler))

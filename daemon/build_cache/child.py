@@ -43,18 +43,22 @@ class Child:
     async def start(cls, caps: Caps, *, background: bool) -> "Child":
         """Start a child that waits for requests; in the background on one thread, last in line."""
         stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", _PROGRAM),
-            *("--memory", str(caps.memory), "--cpu", str(caps.cpu)),
-            *("--nice", "19" if background else "5"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=stderr,
-            env={"RAYON_NUM_THREADS": "1"} if background else {},
-            limit=_LONGEST_ANSWER,
-            start_new_session=True,  # a terminal's Ctrl-C is for the parent alone
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", _PROGRAM),
+                *("--memory", str(caps.memory), "--cpu", str(caps.cpu)),
+                *("--nice", "19" if background else "5"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=stderr,
+                env={"RAYON_NUM_THREADS": "1"} if background else {},
+                limit=_LONGEST_ANSWER,
+                start_new_session=True,  # a terminal's Ctrl-C is for the parent alone
+            )
+        except BaseException:  # cancelled, or no such program: then there is no child
+            stderr.close()
+            raise
         return cls(process, caps, stderr)
 
     @property
@@ -78,10 +82,14 @@ class Child:
     ) -> None:
         await self.kill()
 
+    def send_signal(self, number: int) -> None:
+        """Send a signal, if there is still somebody to get it."""
+        if self.alive:
+            self._process.send_signal(number)
+
     async def kill(self) -> None:
         """End the child at once."""
-        if self.alive:
-            self._process.kill()
+        self.send_signal(signal.SIGKILL)
         if self._process.stdin is not None:
             self._process.stdin.close()
         await self._process.wait()

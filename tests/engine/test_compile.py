@@ -82,7 +82,7 @@ def test_a_destination_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -
     assert caught.value.kind is ErrorKind.CACHE_UNUSABLE
 
 
-# Real Skills: whole, split and with strings are one and the same ------------------------------------
+# Real Skills: whole, split and with strings are one and the same ---------------------------------
 
 INPUTS = [
     *(f'{{"topic": "{text}"}}' for text in ["x", "Grüße 🦀", "", "\\u0000", '\\"', "\\n" * 50]),
@@ -101,12 +101,23 @@ class Loaded:
         self.component = wasm.Component(self.engine, bytes(plan.component))
         self.interface = next(n.name for n in exports(plan.component) if "pharia:skill" in n.name)
         self.linker = wasm.Linker(self.engine)
-        self.linker.allow_shadowing = True
+        self.linker.add_wasip2()
         with self.linker.root() as root:
             for one in plan.shared:
                 root.add_module(one.import_name, wasmtime.Module(self.engine, bytes(one.module)))
-        self.linker.define_unknown_imports_as_traps(self.component)
-        self.linker.add_wasip2()
+            for name, kind in self.component.type().imports(self.engine).items():
+                if name.startswith("pharia:skill"):
+                    self._define(root, name, kind)
+
+    def _define(self, root: wasm.LinkerInstance, name: str, kind: object) -> None:
+        """Define all of an interface, for nobody to call."""
+        assert isinstance(kind, wasm.ComponentInstanceType)
+        with root.add_instance(name) as interface:
+            for item, item_kind in kind.exports(self.engine).items():
+                if isinstance(item_kind, wasm.FuncType):
+                    interface.add_func(item, _never)
+                elif isinstance(item_kind, wasm.ResourceType):
+                    interface.add_resource(item, wasm.ResourceType.host(1), _never)
 
     def run(self, text: str, *, memory: int = 1 << 30, epochs: int = 1 << 30) -> object:
         """Call `run` in a fresh instance; a trap is its first line."""
@@ -124,6 +135,10 @@ class Loaded:
             return _plain(function(store, text if self.strings else text.encode()))
         except wasmtime.WasmtimeError as error:
             return re.sub(r"0x[0-9a-f]+", "", str(error).splitlines()[-1])
+
+
+def _never(*arguments: object) -> None:
+    raise AssertionError("the host was called")
 
 
 def _plain(value: object) -> object:
