@@ -1,12 +1,12 @@
 import json
 
 import pytest
-from daemon.errors import DaemonError, ErrorKind
-from daemon.names import Namespace
-from daemon.observability.tracing import Tracing
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from daemon.errors import DaemonError, ErrorKind
+from daemon.names import Namespace
+from daemon.observability.tracing import Tracing
 from tests.api.conftest import Serve
 from tests.fakes_api import ScriptedSkills
 

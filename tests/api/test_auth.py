@@ -3,10 +3,10 @@ import socket
 from collections.abc import AsyncIterator
 
 import pytest
+
 from daemon.api.auth import Anyone, Iam, Remember
 from daemon.api.ports import Authorizer
 from daemon.errors import DaemonError, ErrorKind
-
 from tests.api.conftest import Serve
 from tests.fakes_api import TokenList
 from tests.iam_stub import IamStub

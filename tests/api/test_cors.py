@@ -1,6 +1,5 @@
 from daemon.api.ports import Options
 from daemon.skill import MessageBegin
-
 from tests.api.conftest import Serve
 from tests.api.test_streams import JSON, STREAM, saying, talking
 

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 import schemathesis
 import yaml
-from daemon import __version__
-from daemon.api.app import GUARDED, OPEN
-from daemon.api.docs import openapi
-from daemon.api.server import Server
-from daemon.names import SkillPath
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from jsonschema import Draft202012Validator
 from schemathesis import GenerationMode
 from yarl import URL
 
+from daemon import __version__
+from daemon.api.app import GUARDED, OPEN
+from daemon.api.docs import openapi
+from daemon.api.server import Server
+from daemon.names import SkillPath
 from tests.api.conftest import Serve
 from tests.api.statuses import catalogue
 from tests.fakes_api import BuiltList, Metadata, ScriptedSkills, services

@@ -3,11 +3,11 @@ import json
 import zlib
 
 import pytest
-from daemon.api.encoding import MIN_COMPRESSED, compress, decompress, decompress_now
-from daemon.errors import DaemonError, ErrorKind
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.api.encoding import MIN_COMPRESSED, compress, decompress, decompress_now
+from daemon.errors import DaemonError, ErrorKind
 from tests.api.conftest import Serve
 from tests.fakes_api import Metadata, ScriptedSkills
 

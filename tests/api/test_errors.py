@@ -1,6 +1,7 @@
 import msgspec
 import pytest
 from aiohttp.test_utils import make_mocked_request
+
 from daemon.api.errors import BEFORE_THE_CALL, TABLE, kind_of_status, problem, response
 from daemon.errors import DaemonError, ErrorKind
 

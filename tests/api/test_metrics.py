@@ -1,6 +1,6 @@
 import aiohttp
-from daemon.observability.metrics import Metrics
 
+from daemon.observability.metrics import Metrics
 from tests.api.conftest import Serve
 from tests.fakes_api import TokenList
 

@@ -1,7 +1,8 @@
 import pytest
-from daemon.api.negotiation import choose_coding, prefers_text
 from hypothesis import given
 from hypothesis import strategies as st
+
+from daemon.api.negotiation import choose_coding, prefers_text
 
 
 @pytest.mark.parametrize(

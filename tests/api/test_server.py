@@ -3,10 +3,10 @@ import json
 import socket
 
 import pytest
-from daemon.api.server import Server
-from daemon.errors import ErrorKind
 from prometheus_client import CollectorRegistry
 
+from daemon.api.server import Server
+from daemon.errors import ErrorKind
 from tests.api.conftest import Serve
 from tests.fakes_api import ScriptedSkills, services
 

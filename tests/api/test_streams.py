@@ -4,10 +4,10 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import pytest
+
 from daemon.api.ports import Options
 from daemon.errors import DaemonError, ErrorKind
 from daemon.skill import MessageAppend, MessageBegin, MessageEnd, StreamEvent, ToolBegin
-
 from tests.api.conftest import Running, Serve
 from tests.fakes_api import ScriptedSkills
 

@@ -1,4 +1,5 @@
 import pytest
+
 from daemon.api import wit
 from daemon.skill import World
 

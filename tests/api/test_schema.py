@@ -1,0 +1,114 @@
+import json
+
+import msgspec
+from jsonschema import Draft202012Validator
+
+from daemon.api import schema
+from daemon.api.docs import openapi
+from daemon.catalogue import Catalogue, NamespaceTools
+from daemon.csi.interface import Tool
+from daemon.names import SkillName, SkillPath
+from tests.api.statuses import CHAT, DIGEST, HELLO, REVISION, TEAM, catalogue, team
+from tests.fakes_api import Metadata
+
+
+def fits(name: str, value: object) -> None:
+    """Fail unless *value*, as JSON, is what the document calls *name*."""
+    root = {"$ref": f"#/components/schemas/{name}", "components": openapi()["components"]}
+    Draft202012Validator(root).validate(json.loads(msgspec.json.encode(value)))
+
+
+def test_a_served_skill_has_all_its_facts() -> None:
+    """Of what answers now."""
+    entries = {entry["name"]: entry for entry in schema.catalogue_entries(catalogue())}
+    entry = entries["hello"]
+
+    fits("CatalogueEntry", entry)
+    assert entry["status"] == "Ready"
+    assert entry["description"] == "Greets"
+    assert entry["input_schema"] == {"type": "object"}
+    assert (entry["version"], entry["world"]) == ("0.4", "0.4.0")
+    assert (entry["tag"], entry["digest"], entry["revision"]) == ("v1", DIGEST, REVISION)
+
+
+def test_a_skill_that_cannot_be_served_is_listed_with_the_reason() -> None:
+    """Nothing answers, so the facts are null."""
+    entry = next(
+        entry for entry in schema.catalogue_entries(catalogue()) if entry["name"] == "broken"
+    )
+
+    fits("CatalogueEntry", entry)
+    assert entry["status"] == "Stalled"
+    assert entry["message"] == "it is a core module"
+    assert entry["digest"] is None
+
+
+def test_chat_skills_are_listed_too() -> None:
+    """They have no component."""
+    entry = next(
+        entry for entry in schema.catalogue_entries(catalogue()) if entry["name"] == "chat"
+    )
+
+    fits("CatalogueEntry", entry)
+    assert (entry["type"], entry["kind"]) == ("chat", "message_stream")
+    assert entry["world"] is None
+
+
+def test_configured_skills_are_those_wanted_or_served() -> None:
+    """Also the one that can't be loaded."""
+    broken = SkillPath(TEAM, SkillName("broken"))
+    assert schema.skills(catalogue()) == {
+        CHAT: "chat",
+        HELLO: "programmable",
+        broken: "programmable",
+    }
+    assert schema.skills(Catalogue()) == {}
+
+
+def test_a_namespace_tells_problems_conditions_and_history() -> None:
+    """With file, line and the way out."""
+    found = schema.namespace(team())
+
+    fits("Namespace", found)
+    for change in found["history"]:
+        fits("Change", change)
+    (mistake,) = found["problems"]
+    assert (mistake["file"], mistake["line"], mistake["column"]) == ("namespace.toml", 3, 1)
+    assert mistake["suggestion"] == "did you mean 'skills'?"
+    assert found["conditions"][0]["last_transition_time"] == found["history"][0]["time"]
+    assert found["skills"][0]["error"] == {
+        "code": "not-a-component",
+        "message": "it is a core module",
+    }
+
+
+def test_the_list_of_namespaces_leaves_the_history_out() -> None:
+    """It would grow with every edit."""
+    (found,) = schema.namespaces({TEAM: team()})
+
+    assert "history" not in found
+
+
+def test_metadata_fits_its_schema() -> None:
+    """In the contract's order."""
+    found = schema.metadata(Metadata("Echoes", "0.4", "message_stream", {"type": "string"}))
+
+    fits("Metadata", found)
+    assert list(found) == ["description", "version", "skill_type", "input_schema", "output_schema"]
+
+
+def test_tools_are_sorted_and_their_schemas_untouched() -> None:
+    """Key order and spaces of a schema are its author's."""
+    tools = [Tool("b", "B", b'{ "z":1, "a":2 }'), Tool("a", "A", b"{}")]
+
+    encoded = schema.json(schema.tools(tools)).body
+
+    assert encoded == (
+        b'[{"name":"a","description":"A","input_schema":{}},'
+        b'{"name":"b","description":"B","input_schema":{ "z":1, "a":2 }}]'
+    )
+
+
+def test_mcp_servers_are_sorted() -> None:
+    """Whatever their order in the file."""
+    assert schema.mcp_servers(NamespaceTools((), ("b", "a"))) == ["a", "b"]
