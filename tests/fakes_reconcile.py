@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Digest, SkillName, Tag
@@ -88,7 +89,6 @@ class FakeStore:
         self.root.mkdir(exist_ok=True)
         self.pins: dict[str, tuple[Path, ...]] = {}
         self.full = False
-        self._temporary = 0
 
     def component(self, digest: Digest) -> Path | None:
         """Return the file if it is there."""
@@ -97,9 +97,8 @@ class FakeStore:
 
     def component_destination(self, digest: Digest) -> Path:
         """Return a new name."""
-        self._temporary += 1
         self.root.mkdir(exist_ok=True)
-        return self.root / f"{self._temporary}.tmp"
+        return self.root / f"{uuid4().hex}.tmp"
 
     def adopt_component(self, digest: Digest, temporary: Path) -> Path:
         """Rename it."""

@@ -3,7 +3,6 @@ import ctypes
 import errno
 import os
 import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from daemon.reconcile.watcher import Watcher, targets
 from daemon.tasks import Tasks
 from tests.reconcile.conftest import until
+from tests.reconcile.syncers import commit, git, project, repository, swap, write
 
 HOUR = 3600.0
 
@@ -43,11 +43,6 @@ async def ticking(watcher: Watcher) -> AsyncIterator[Ticking]:
     await until(lambda: ticks.count >= 2)  # the first, and the one for what came before arming
     yield ticks
     await tasks.close()
-
-
-def write(root: Path, text: str) -> None:
-    (root / "team").mkdir(parents=True, exist_ok=True)
-    (root / "team" / "namespace.toml").write_text(text)
 
 
 async def test_an_edit_and_a_kick_tick(tmp_path: Path) -> None:
@@ -82,43 +77,29 @@ async def test_the_timer_ticks_without_any_change(tmp_path: Path) -> None:
         await ticks.ticked(ticks.count + 3)
 
 
-async def swap(link: Path, tree: Path, text: str) -> None:
-    """Publish *tree* as git-sync does: rename a new link over the old, delete the old tree."""
-    write(tree, text)
-    old = link.resolve() if link.exists() else None
-    fresh = link.with_name("tmp-link")
-    fresh.symlink_to(tree)
-    fresh.replace(link)
-    if old is not None:
-        shutil.rmtree(old)
-
-
 async def test_every_swap_of_a_link_ticks(tmp_path: Path) -> None:
     """A watch on the link itself would go silent after the first; the root is below the link."""
-    git = tmp_path / "git"
-    await swap_first(git)
-    async with ticking(Watcher(git / "link" / "team", interval=HOUR)) as ticks:
+    base = tmp_path / "git"
+    base.mkdir()
+    swap(base / "link", base / "0", "0")
+    async with ticking(Watcher(base / "link" / "team", interval=HOUR)) as ticks:
         for turn in range(1, 5):
             before = ticks.count
-            await swap(git / "link", git / str(turn), str(turn))
+            swap(base / "link", base / str(turn), str(turn))
             await ticks.ticked(before)
-
-
-async def swap_first(git: Path) -> None:
-    git.mkdir()
-    await swap(git / "link", git / "0", "0")
 
 
 async def test_edits_behind_a_swapped_link_tick(tmp_path: Path) -> None:
     """The new tree is watched as the old one was."""
-    git = tmp_path / "git"
-    await swap_first(git)
-    async with ticking(Watcher(git / "link", interval=HOUR)) as ticks:
-        await swap(git / "link", git / "1", "1")
-        await until(lambda: _watches(ticks.watcher, git / "1"))
+    base = tmp_path / "git"
+    base.mkdir()
+    swap(base / "link", base / "0", "0")
+    async with ticking(Watcher(base / "link", interval=HOUR)) as ticks:
+        swap(base / "link", base / "1", "1")
+        await until(lambda: _watches(ticks.watcher, base / "1"))
 
         before = ticks.count
-        write(git / "1", "edited")
+        write(base / "1", "edited")
         await ticks.ticked(before)
 
 
@@ -196,9 +177,7 @@ def exhaust_inotify() -> list[int]:
 async def test_a_git_pull_ticks(tmp_path: Path) -> None:
     """In a plain clone."""
     upstream, clone = tmp_path / "upstream", tmp_path / "clone"
-    write(upstream, "1")
-    git(upstream, "init", "-q")
-    commit(upstream)
+    repository(upstream, "1")
     git(tmp_path, "clone", "-q", str(upstream), str(clone))
     async with ticking(Watcher(clone, interval=HOUR)) as ticks:
         before = ticks.count
@@ -208,14 +187,14 @@ async def test_a_git_pull_ticks(tmp_path: Path) -> None:
         await ticks.ticked(before)
 
 
-def git(directory: Path, *arguments: str) -> None:
-    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-    subprocess.run(["git", "-C", str(directory), *identity, *arguments], check=True)
-
-
-def commit(directory: Path) -> None:
-    git(directory, "add", "-A")
-    git(directory, "commit", "-q", "-m", "edit")
+async def test_a_config_map_update_ticks(tmp_path: Path) -> None:
+    """Each of several."""
+    project(tmp_path, "2024_1", "1")
+    async with ticking(Watcher(tmp_path, interval=HOUR)) as ticks:
+        for turn in range(2, 5):
+            before = ticks.count
+            project(tmp_path, f"2024_{turn}", str(turn))
+            await ticks.ticked(before)
 
 
 def test_targets_are_the_parents_of_links_and_the_real_tree(tmp_path: Path) -> None:
