@@ -1,0 +1,117 @@
+"""The Skills of `test-beta`, as the contract has them."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from daemon.builtin.playground import playground
+from daemon.builtin.skill import Builtin
+from daemon.csi import interface as csi
+from daemon.errors import DaemonError, ErrorKind
+from daemon.names import SkillPath
+from daemon.skill import (
+    MessageAppend,
+    MessageBegin,
+    MessageEnd,
+    SkillMetadata,
+    StreamEvent,
+    ToolBegin,
+    ToolEnd,
+)
+from tests.csi.fakes import ScriptedInference, drivers
+
+ANYONE = csi.Caller()
+
+
+def skills(inference: csi.Inference | None = None) -> Mapping[SkillPath, Builtin]:
+    """All of them."""
+    return playground(drivers(inference))
+
+
+def skill(name: str, inference: csi.Inference | None = None) -> Builtin:
+    """One of them."""
+    return skills(inference)[SkillPath.parse("test-beta", name)]
+
+
+async def said(one: Builtin) -> list[StreamEvent]:
+    """All that it says."""
+    return [event async for event in one.stream(b"null", ANYONE)]
+
+
+def test_there_are_four() -> None:
+    """Under the names that clients know."""
+    names = {str(path) for path in skills()}
+    expected = {"hello", "saboteur", "tell_me_a_joke", "tool_caller"}
+    assert names == {f"test-beta/{name}" for name in expected}
+
+
+async def test_hello_says_hello_letter_by_letter() -> None:
+    """With no payload."""
+    letters = [MessageAppend(letter) for letter in "Hello"]
+    assert await said(skill("hello")) == [MessageBegin(), *letters, MessageEnd()]
+
+
+async def test_saboteur_reports_an_error() -> None:
+    """As a Skill of its kind would."""
+    with pytest.raises(DaemonError, match=r"reported by Skill:\n\nSkill is a saboteur$") as it:
+        await said(skill("saboteur"))
+    assert it.value.kind is ErrorKind.SKILL_FAILED
+
+
+async def test_tool_caller_tells_of_its_tool_and_of_the_result() -> None:
+    """Whatever namespace the caller is in."""
+    told = "The result of calling the add tool for a=1 and b=2 is: 3"
+    assert await said(skill("tool_caller")) == [
+        ToolBegin("add"),
+        ToolEnd("add"),
+        MessageBegin(),
+        MessageAppend(told),
+        MessageEnd(),
+    ]
+
+
+async def test_joke_is_told_by_a_model() -> None:
+    """With the parameters of the contract; the payload is the reason of the end."""
+    inference = ScriptedInference(csi.Begin("assistant"), csi.Append("Ha"), csi.End("length"))
+    assert await said(skill("tell_me_a_joke", inference)) == [
+        MessageBegin(),
+        MessageAppend("Ha"),
+        MessageEnd(b'"Length"'),
+    ]
+    (asked,) = inference.chats
+    assert asked.model == "llama-3.1-8b-instruct"
+    assert asked.messages == [csi.OtherMessage("user", "Tell me a joke!")]
+    assert (asked.params.max_tokens, asked.params.temperature) == (300, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("hello", ErrorKind.SKILL_FAILED),
+        ("saboteur", ErrorKind.SKILL_IS_STREAM),
+        ("tool_caller", ErrorKind.SKILL_IS_STREAM),
+        ("tell_me_a_joke", ErrorKind.SKILL_IS_STREAM),
+    ],
+)
+def test_none_is_a_function(name: str, kind: ErrorKind) -> None:
+    """Only `hello` has something to say to that."""
+    error = skill(name).run(b"null")
+    assert error.kind is kind
+    if name == "hello":
+        assert "dummy" in error.detail
+    else:
+        assert f"/v1/skills/test-beta/{name}/message-stream" in error.detail
+
+
+@pytest.mark.parametrize("name", ["hello", "saboteur", "tool_caller"])
+def test_they_say_nothing_of_themselves(name: str) -> None:
+    """No description, no schemas, no version."""
+    assert skill(name).metadata() == SkillMetadata()
+    assert skill(name).version is None
+
+
+def test_joke_has_no_metadata() -> None:
+    """Asking for it is an error, as in the reference."""
+    with pytest.raises(DaemonError) as caught:
+        skill("tell_me_a_joke").metadata()
+    assert caught.value.kind is ErrorKind.SKILL_FAILED
