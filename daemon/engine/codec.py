@@ -10,7 +10,6 @@ midway leaks nothing. Leaves out what the values mean (`worlds`).
 import ctypes
 from collections.abc import Callable
 from ctypes import memmove, memset, string_at
-from functools import cache
 from struct import Struct
 from typing import Any
 
@@ -64,7 +63,6 @@ Lower = Callable[[int, Any], None]
 # Lifting ------------------------------------------------------------------------------------
 
 
-@cache
 def lifter(kind: Type) -> Lift:
     """Return what reads values of this type."""
     return _LIFTERS[type(kind)](kind)
@@ -196,7 +194,6 @@ def _lift_resource(buffer: bytes, at: int) -> int:
 # Lowering -----------------------------------------------------------------------------------
 
 
-@cache
 def lowerer(kind: Type) -> Lower:
     """Return what writes values of this type."""
     return _LOWERERS[type(kind)](kind)

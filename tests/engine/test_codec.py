@@ -146,3 +146,13 @@ def test_a_type_that_no_world_uses_is_refused() -> None:
         lifter(Scalar.OTHER)
     with pytest.raises(NotImplementedError):
         lowerer(Scalar.CHAR)
+
+
+def test_types_that_guests_cannot_tell_apart_may_become_different_things() -> None:
+    """Equality of types is the guest's; what a record becomes is ours."""
+    pair = Record((("a", U32), ("b", U32)))
+    total = Record(pair.fields, make=lambda a, b: a + b, take=lambda value: (value, 0))
+
+    assert pair == total
+    assert _round_trip(pair, (1, 2)) == (1, 2)
+    assert _round_trip(total, 3) == 3

@@ -1,7 +1,8 @@
 """What the compile child makes of components."""
 
 import re
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from wasmtime import component as wasm
 
 from daemon.build_cache.jobs import Compile, Read
 from daemon.component.binary import exports
+from daemon.component.split import SharedModule
 from daemon.engine.compile import Job, Plan, plans
 from daemon.engine.config import engine
 from daemon.errors import DaemonError, ErrorKind
@@ -92,11 +94,25 @@ INPUTS = [
 ]
 
 
+class Bench:
+    """One engine, and each shared module compiled once."""
+
+    def __init__(self) -> None:
+        self.engine = engine()
+        self._modules: dict[str, wasmtime.Module] = {}
+
+    def module(self, shared: SharedModule) -> wasmtime.Module:
+        """Return the compiled module."""
+        if shared.sha256 not in self._modules:
+            self._modules[shared.sha256] = wasmtime.Module(self.engine, bytes(shared.module))
+        return self._modules[shared.sha256]
+
+
 class Loaded:
     """One plan of a Skill, ready to be called. Owned by its test."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.engine = engine()
+    def __init__(self, plan: Plan, bench: Bench) -> None:
+        self.engine = bench.engine
         self.strings = plan.strings
         self.component = wasm.Component(self.engine, bytes(plan.component))
         self.interface = next(n.name for n in exports(plan.component) if "pharia:skill" in n.name)
@@ -104,19 +120,19 @@ class Loaded:
         self.linker.add_wasip2()
         with self.linker.root() as root:
             for one in plan.shared:
-                root.add_module(one.import_name, wasmtime.Module(self.engine, bytes(one.module)))
-            for name, kind in self.component.type().imports(self.engine).items():
+                root.add_module(one.import_name, bench.module(one))
+            for name, extern in self.component.type.imports(self.engine).items():
                 if name.startswith("pharia:skill"):
-                    self._define(root, name, kind)
+                    self._define(root, name, extern.ty)
 
     def _define(self, root: wasm.LinkerInstance, name: str, kind: object) -> None:
         """Define all of an interface, for nobody to call."""
         assert isinstance(kind, wasm.ComponentInstanceType)
         with root.add_instance(name) as interface:
-            for item, item_kind in kind.exports(self.engine).items():
-                if isinstance(item_kind, wasm.FuncType):
+            for item, extern in kind.exports(self.engine).items():
+                if isinstance(extern.ty, wasm.FuncType):
                     interface.add_func(item, _never)
-                elif isinstance(item_kind, wasm.ResourceType):
+                elif isinstance(extern.ty, wasm.ResourceType):
                     interface.add_resource(item, wasm.ResourceType.host(1), _never)
 
     def run(self, text: str, *, memory: int = 1 << 30, epochs: int = 1 << 30) -> object:
@@ -151,32 +167,49 @@ def _plain(value: object) -> object:
 
 
 @pytest.fixture(scope="module")
-def hello(sdk_skill: Skills) -> Iterator[dict[str, Loaded]]:
-    """The real Skill, in all its forms."""
-    content = sdk_skill("hello").read_bytes()
-    ways = list(plans(content, want_split=True, reasons=[]))
+def bench() -> Bench:
+    """What all forms of all Skills share."""
+    return Bench()
+
+
+@pytest.mark.real
+@pytest.mark.timeout(300)
+def test_all_forms_of_a_real_skill_answer_alike(sdk_skill: Skills, bench: Bench) -> None:
+    """Split or not, with strings or not, over good and bad inputs."""
+    ways = list(plans(sdk_skill("hello").read_bytes(), want_split=True, reasons=[]))
     assert len(ways) == 4
-    names = ("split strings", "split", "whole strings", "whole")
-    yield {name: Loaded(way) for name, way in zip(names, ways, strict=True)}
+    forms = [Loaded(way, bench) for way in ways]
 
-
-@pytest.mark.real
-@pytest.mark.timeout(300)
-def test_all_forms_of_a_real_skill_answer_alike(hello: dict[str, Loaded]) -> None:
-    """Over good and bad inputs."""
     for text in INPUTS:
-        answers = {name: loaded.run(text) for name, loaded in hello.items()}
-        assert len(set(map(repr, answers.values()))) == 1, (text, answers)
-    assert "Hello x" in repr(hello["split strings"].run('{"topic": "x"}'))
+        answers = {repr(form.run(text)) for form in forms}
+        assert len(answers) == 1, (text, answers)
+    assert "Hello x" in repr(forms[0].run('{"topic": "x"}'))
 
 
 @pytest.mark.real
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("form", ["split strings", "split", "whole strings", "whole"])
-def test_caps_hold_in_all_forms(hello: dict[str, Loaded], form: str) -> None:
-    """The deadline strikes inside of shared code too, and the memory cap holds."""
-    loaded = hello[form]
+def test_different_skills_share_all_but_their_own(sdk_skill: Skills) -> None:
+    """What the SDK puts into every Skill is the same, byte for byte."""
+    shared = [
+        next(plans(sdk_skill(name).read_bytes(), want_split=True, reasons=[])).shared
+        for name in ("hello", "haiku", "stream")
+    ]
 
-    loaded.engine.increment_epoch()
-    assert "interrupt" in str(loaded.run('{"topic": "x"}', epochs=0))
-    assert "memory" in str(loaded.run('{"topic": "x"}', memory=1 << 20))
+    assert len({tuple(one.sha256 for one in modules) for modules in shared}) == 1
+    assert sum(len(one.module) for one in shared[0]) > 20 << 20
+
+
+@pytest.mark.real
+@pytest.mark.timeout(300)
+def test_caps_hold_in_shared_code(sdk_skill: Skills, bench: Bench) -> None:
+    """The deadline strikes there, and the memory cap is the instance's, not the module's."""
+    best = next(plans(sdk_skill("poison").read_bytes(), want_split=True, reasons=[]))
+    poison = Loaded(best, bench)
+    assert best.shared
+    ticker = threading.Timer(0.3, bench.engine.increment_epoch)
+    ticker.start()
+
+    assert "interrupt" in str(poison.run('{"do": "loop"}', epochs=1))
+    ticker.join()
+    assert "MemoryError" in str(poison.run('{"do": "memory", "size": 999}', memory=200 << 20))
+    assert "done" in str(poison.run('{"do": "echo", "data": "done"}'))
