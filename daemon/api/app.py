@@ -37,7 +37,7 @@ GUARDED: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/v1/tools/{namespace:[^/]+}", tools.tools),
     ("GET", "/v1/mcp_servers/{namespace:[^/]+}", tools.mcp_servers),
 )
-"""Routes that need a token where authorization is on."""
+"""Routes that need a token where authorization is on; a new group is a module and its lines here."""
 
 OPEN: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/health", health.health),
@@ -80,7 +80,7 @@ def _add(app: web.Application, method: str, path: str, handler: Handler) -> None
 async def surround(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Count the request as in flight; turn errors into problem documents."""
     request[_STARTED] = time.perf_counter()
-    drain = request.config_dict[DRAIN]
+    drain = request.app[DRAIN]
     task = asyncio.current_task()
     assert task is not None
     drain.in_flight.add(task)
@@ -102,7 +102,7 @@ async def surround(request: web.Request, handler: Handler) -> web.StreamResponse
 @web.middleware
 async def traced(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Make a span of the request; what it calls sees that span as its parent."""
-    tracing = request.config_dict[SERVICES].tracing
+    tracing = request.app[SERVICES].tracing
     assert tracing is not None
     with tracing.request(f"{request.method} {template(request)}", request.headers):
         request[TRACE] = outgoing()
@@ -115,8 +115,8 @@ async def finish_head(request: web.Request, response: web.StreamResponse) -> Non
     headers["Server"] = "skilld"
     for name, value in request.get(TRACE, ()):
         headers[name] = value
-    services = request.config_dict[SERVICES]
-    if request.config_dict[DRAIN].closing:
+    services = request.app[SERVICES]
+    if request.app[DRAIN].closing:
         response.force_close()
         headers["Connection"] = "close"
     if services.observe is not None and request.match_info.route.resource is not None:

@@ -16,6 +16,7 @@ import msgspec
 from cachetools import TTLCache
 
 from daemon.errors import DaemonError, ErrorKind
+from daemon.observability.tracing import outgoing
 
 _log = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ class Iam:
 
     async def _ask(self, token: str) -> bool:
         """Whether the service grants the call. Raises DaemonError when it gives no answer."""
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = {"Authorization": f"Bearer {token}", **dict(outgoing())}
         try:
             async with self._open().post(
                 self._url, json={"permissions": PERMISSIONS}, headers=headers, allow_redirects=False

@@ -13,18 +13,18 @@ from daemon.errors import DaemonError, ErrorKind
 
 async def catalogue(request: web.Request) -> web.Response:
     """`GET /v1/catalogue`: all Skills with description, schemas, version, digest, status."""
-    return schema.json(schema.catalogue_entries(request.config_dict[SERVICES].catalogue))
+    return schema.json(schema.catalogue_entries(request.app[SERVICES].catalogue))
 
 
 async def namespaces(request: web.Request) -> web.Response:
     """`GET /v1/namespaces`."""
-    return schema.json(schema.namespaces(request.config_dict[SERVICES].catalogue.statuses))
+    return schema.json(schema.namespaces(request.app[SERVICES].catalogue.statuses))
 
 
 async def namespace(request: web.Request) -> web.Response:
     """`GET /v1/namespaces/{namespace}`, with its history."""
     name = requests.namespace(request)
-    status = request.config_dict[SERVICES].catalogue.statuses.get(name)
+    status = request.app[SERVICES].catalogue.statuses.get(name)
     if status is None:
         raise DaemonError(
             ErrorKind.NAMESPACE_NOT_FOUND,
@@ -35,5 +35,5 @@ async def namespace(request: web.Request) -> web.Response:
 
 async def reload(request: web.Request) -> web.Response:
     """`POST /-/reload`: exactly 200 at once, as git-sync's webhook wants it."""
-    request.config_dict[SERVICES].reload()
+    request.app[SERVICES].reload()
     return web.Response(text="reloading\n")

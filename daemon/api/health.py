@@ -17,8 +17,8 @@ async def health(_: web.Request) -> web.Response:
 
 async def ready(request: web.Request) -> web.Response:
     """`GET /readyz`: 503 while a check fails; `?verbose` shows one line per check."""
-    failures = {name: probe() for name, probe in request.config_dict[SERVICES].ready.items()}
-    draining = request.config_dict[DRAIN].closing
+    failures = {name: probe() for name, probe in request.app[SERVICES].ready.items()}
+    draining = request.app[DRAIN].closing
     failures["serving"] = "the server is shutting down" if draining else None
     failed = any(failures.values())
     text = _verbose(failures) if "verbose" in request.query else _brief(failures)

@@ -45,7 +45,7 @@ def namespace(request: web.Request) -> Namespace:
 async def json_body(request: web.Request) -> bytes:
     """Read the body, decompressed. Raises DaemonError: wrong type, too large, cut off."""
     check_media_type(request)
-    limit = request.config_dict[OPTIONS].body_limit
+    limit = request.app[OPTIONS].body_limit
     if (request.content_length or 0) > limit:
         raise too_large(limit)
     try:
@@ -86,10 +86,10 @@ def token(request: web.Request) -> str | None:
     return (credentials.strip() or None) if scheme.lower() == "bearer" else None
 
 
-def caller(request: web.Request) -> Caller:
-    """On whose behalf the Skill at the URL is called."""
+def caller(request: web.Request, path: SkillPath) -> Caller:
+    """On whose behalf the Skill at *path* is called."""
     return Caller(
-        namespace=Namespace(request.match_info["namespace"]),
+        namespace=path.namespace,
         token=token(request),
         trace=request.get(TRACE) or _trace_headers(request),
     )
@@ -104,7 +104,7 @@ def guarded(handler: Handler) -> Handler:
     """Let only callers through that the authorizer accepts."""
 
     async def guard(request: web.Request) -> web.StreamResponse:
-        await request.config_dict[SERVICES].authorizer.check(token(request))
+        await request.app[SERVICES].authorizer.check(token(request))
         return await handler(request)
 
     return guard

@@ -15,7 +15,7 @@ async def run(request: web.Request) -> web.Response:
     """`POST /v1/skills/{namespace}/{name}/run`: JSON in, JSON out, both untouched."""
     path = requests.skill_path(request)
     body = await requests.json_body(request)
-    output = await request.config_dict[SERVICES].skills.run(path, body, requests.caller(request))
+    output = await request.app[SERVICES].skills.run(path, body, requests.caller(request, path))
     return web.Response(body=output, content_type="application/json")
 
 
@@ -23,14 +23,14 @@ async def message_stream(request: web.Request) -> web.StreamResponse:
     """`POST /v1/skills/{namespace}/{name}/message-stream`: JSON in, server-sent events out."""
     path = requests.skill_path(request)
     body = await requests.json_body(request)
-    skills = request.config_dict[SERVICES].skills
-    return await streams.serve(request, skills.stream(path, body, requests.caller(request)))
+    skills = request.app[SERVICES].skills
+    return await streams.serve(request, skills.stream(path, body, requests.caller(request, path)))
 
 
 async def metadata(request: web.Request) -> web.Response:
     """`GET /v1/skills/{namespace}/{name}/metadata`."""
     path = requests.skill_path(request)
-    described = await request.config_dict[SERVICES].skills.metadata(path)
+    described = await request.app[SERVICES].skills.metadata(path)
     return schema.json(schema.metadata(described))
 
 
@@ -42,7 +42,7 @@ async def listing(request: web.Request) -> web.Response:
             ErrorKind.MALFORMED_REQUEST,
             f"The type {wanted!r} is neither 'chat' nor 'programmable'.",
         )
-    found = schema.skills(request.config_dict[SERVICES].catalogue)
+    found = schema.skills(request.app[SERVICES].catalogue)
     return schema.json(
         [str(path) for path in sorted(found) if wanted is None or found[path] == wanted]
     )
@@ -50,11 +50,11 @@ async def listing(request: web.Request) -> web.Response:
 
 async def cached(request: web.Request) -> web.Response:
     """`GET /cached_skills`: what is pulled and compiled."""
-    return schema.json([str(path) for path in sorted(request.config_dict[SERVICES].built.paths())])
+    return schema.json([str(path) for path in sorted(request.app[SERVICES].built.paths())])
 
 
 async def discard(request: web.Request) -> web.Response:
     """`DELETE /cached_skills/{namespace}/{name}`: build it anew."""
     path = requests.skill_path(request)
-    removed = await request.config_dict[SERVICES].built.discard(path)
+    removed = await request.app[SERVICES].built.discard(path)
     return schema.json("Skill removed from cache" if removed else "Skill was not present in cache")

@@ -74,7 +74,7 @@ async def serve(request: web.Request, events: Events) -> web.StreamResponse:
     Raises DaemonError while no guest has run (the caller hears a status); what a guest does
     wrong is an `error` event in a 200.
     """
-    options = request.config_dict[OPTIONS]
+    options = request.app[OPTIONS]
     async with aclosing(events):
         first = asyncio.ensure_future(anext(events, None))
         try:
@@ -100,6 +100,8 @@ async def _settle(first: "asyncio.Future[StreamEvent | None]") -> None:
     if not first.done():
         first.cancel()
         await asyncio.wait({first})
+    if not first.cancelled():
+        first.exception()  # told already, or the client left before it could be
 
 
 async def _relay(
@@ -115,7 +117,7 @@ async def _relay(
     except ConnectionError:
         _log.debug("a client left its stream")
     except asyncio.CancelledError:
-        if not request.config_dict[DRAIN].expired:
+        if not request.app[DRAIN].expired:
             raise
         await stream.send(sse.error(shutting_down()))
     except Exception:  # the edge: in the middle of a stream, a bug of ours is an event as well

@@ -16,7 +16,7 @@ from daemon.names import Namespace
 
 async def tools(request: web.Request) -> web.Response:
     """`GET /v1/tools/{namespace}`."""
-    services = request.config_dict[SERVICES]
+    services = request.app[SERVICES]
     name = requests.namespace(request)
     _enabled(services, name)
     caller = Caller(namespace=name, token=requests.token(request))
@@ -25,7 +25,7 @@ async def tools(request: web.Request) -> web.Response:
 
 async def mcp_servers(request: web.Request) -> web.Response:
     """`GET /v1/mcp_servers/{namespace}`."""
-    services = request.config_dict[SERVICES]
+    services = request.app[SERVICES]
     return schema.json(schema.mcp_servers(_enabled(services, requests.namespace(request))))
 
 

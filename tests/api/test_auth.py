@@ -178,8 +178,19 @@ async def test_guarded_routes_refuse_without_a_good_token(
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/health", "/livez", "/readyz", "/skill.wit", "/wit/0.4", "/openapi.json"]
-    + ["/openapi.yaml", "/api-docs", "/api-docs/swagger-ui.css", "/problems/internal"],
+    [
+        "/",
+        "/health",
+        "/livez",
+        "/readyz",
+        "/skill.wit",
+        "/wit/0.4",
+        "/openapi.json",
+        "/openapi.yaml",
+        "/api-docs",
+        "/api-docs/swagger-ui.css",
+        "/problems/internal",
+    ],
 )
 async def test_open_routes_need_no_token(serve: Serve, path: str) -> None:
     """Probes and documentation."""

@@ -58,7 +58,7 @@ async def test_an_address_in_use_leaves_nothing_behind() -> None:
         server = Server(services(), metrics=CollectorRegistry())
         with pytest.raises(OSError, match="in use"):
             await server.start(api=api, metrics=taken.getsockname())
-        with pytest.raises(OSError, match="refused|Connect call failed"):
+        with pytest.raises(OSError, match=r"refused|Connect call failed"):
             await asyncio.open_connection(*api)
 
 
@@ -94,7 +94,7 @@ async def test_stopping_lets_requests_finish(serve: Serve) -> None:
 
     stop = asyncio.ensure_future(running.server.stop(grace=30))
     await asyncio.sleep(0)
-    with pytest.raises(OSError, match="refused|Connect call failed"):
+    with pytest.raises(OSError, match=r"refused|Connect call failed"):
         await asyncio.open_connection(running.host, running.port)
     gate.go.set()
 
