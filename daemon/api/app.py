@@ -37,7 +37,7 @@ GUARDED: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/v1/tools/{namespace:[^/]+}", tools.tools),
     ("GET", "/v1/mcp_servers/{namespace:[^/]+}", tools.mcp_servers),
 )
-"""Routes that need a token where authorization is on; a new group is a module and its lines here."""
+"""Routes that need a token where authorization is on. A new group: a module, and its lines here."""
 
 OPEN: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/health", health.health),
