@@ -1,5 +1,6 @@
 import asyncio
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,12 @@ from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Namespace
 from daemon.namespaces.operator import RemoteNamespace
 from daemon.namespaces.status import ConditionType
+from daemon.reconcile.loop import Pace
+from daemon.reconcile.watcher import Watcher
 from daemon.skill import Artifact
+from daemon.tasks import Tasks
 from tests.reconcile.conftest import World, path, until
+from tests.reconcile.syncers import swap
 
 ONE = 'skills = [{ name = "a", tag = "v1" }]'
 TWO = 'skills = [{ name = "a", tag = "v1" }, { name = "b", tag = "v1" }]'
@@ -319,4 +324,86 @@ async def test_a_remote_namespace_delays_only_completeness(tmp_path: Path) -> No
     await world.reconcile()
     assert world.contents() == {"team/a": "A1", "remote/a": "A1"}
     assert world.catalogue.complete
+    await world.stop()
+
+
+def serves(world: World, content: str) -> bool:
+    """Whether the team's Skill is this one."""
+    return world.contents() == {"team/a": content}
+
+
+async def test_edits_go_live_by_themselves(world: World) -> None:
+    """With the real watcher, hours before its timer; through syncers' swaps and broken edits."""
+    for version in range(4):
+        world.registry.push("a", f"v{version}", f"A{version}")
+    shutil.rmtree(world.root)
+    swap(world.root, world.path / "tree0", 'skills = [{ name = "a", tag = "v0" }]')
+    watcher, tasks = Watcher(world.root, interval=3600.0), Tasks()
+    running = world.reconciler.run(watcher.ticks(), watch_also=watcher.watch_also)
+    tasks.spawn(running, name="reconcile")
+    await until(lambda: world.contents() == {"team/a": "A0"})
+
+    for version in range(1, 4):
+        tree = world.path / f"tree{version}"
+        swap(world.root, tree, f'skills = [{{ name = "a", tag = "v{version}" }}]')
+        await until(partial(serves, world, f"A{version}"))
+
+    world.write("team", "skills = [")
+    await until(lambda: world.status().problems)
+    world.write("team", 'skills = [{ name = "a", tag = "v1" }]')
+    await until(lambda: world.contents() == {"team/a": "A1"})
+    await tasks.close()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DaemonError(ErrorKind.REGISTRY_REFUSED, "401: the token is expired", retry_after=0.0),
+        DaemonError(ErrorKind.REGISTRY_RATE_LIMITED, "429", retry_after=0.2),
+        DaemonError(ErrorKind.DIGEST_MISMATCH, "wrong bytes"),
+    ],
+)
+async def test_a_first_installation_recovers_by_itself(world: World, error: DaemonError) -> None:
+    """From whatever passes."""
+    world.registry.push("a", "v1", "A1")
+    world.registry.broken = error
+    world.write("team", ONE)
+    await world.reconcile()
+    assert world.contents() == {}
+
+    world.registry.broken = None
+
+    await until(lambda: world.contents() == {"team/a": "A1"})
+
+
+async def test_an_installation_that_hangs_ends_with_its_time(tmp_path: Path) -> None:
+    """And is told."""
+    world = World(tmp_path, pace=Pace(interval=0.01, install_timeout=0.05))
+    world.registry.hanging["a"] = asyncio.Event()
+    world.registry.push("a", "v1", "A1")
+    world.write("team", ONE)
+
+    await world.reconcile()
+
+    error = world.status().skills[0].error
+    assert error is not None
+    assert "not installed within" in error.message
+    assert world.catalogue.complete
+    await world.stop()
+
+
+async def test_a_look_on_demand_asks_for_moved_tags_at_once(tmp_path: Path) -> None:
+    """As a webhook of the registry wants it."""
+    world = World(tmp_path, pace=Pace(interval=3600.0))
+    world.registry.push("a", "v1", "A1")
+    world.write("team", ONE)
+    await world.reconcile()
+    world.registry.push("a", "v1", "A2")
+    await world.reconcile()
+    assert world.contents() == {"team/a": "A1"}
+
+    world.reconciler.look_again()
+    await world.reconcile()
+
+    assert world.contents() == {"team/a": "A2"}
     await world.stop()
