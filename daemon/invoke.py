@@ -19,6 +19,7 @@ from daemon.builtin.playground import playground
 from daemon.builtin.skill import Builtin, is_stream
 from daemon.catalogue import Catalogue, ServedChat, ServedSkill
 from daemon.csi.interface import Caller, Drivers
+from daemon.csi.tools import TEST_NAMESPACE
 from daemon.errors import PERMANENT, DaemonError, ErrorKind
 from daemon.input_schema import InputSchemas
 from daemon.names import SkillPath
@@ -194,6 +195,8 @@ def check_json(body: bytes) -> None:
 
 def absence(path: SkillPath, catalogue: Catalogue) -> DaemonError:
     """Return why nobody answers at *path*, and the way out."""
+    if path.namespace == TEST_NAMESPACE:
+        return _unknown_skill(path)
     status = catalogue.statuses.get(path.namespace)
     if status is None:
         return _unknown_namespace(path) if catalogue.complete else _starting(path)

@@ -11,6 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from daemon.csi import interface as csi
 from daemon.skill import Failure, MessageAppend, MessageBegin, SkillMetadata, ToolBegin
@@ -77,7 +78,7 @@ class Child:
 
     def twice(self, run: m.Run, script: dict) -> None:
         for _ in range(2):
-            self.send(m.HostCall(run.call, 1, csi.ListTools()))
+            self.host_exit(run, script)
 
     def stream(self, run: m.Run, script: dict) -> None:
         self.credit[run.call] = run.credit
@@ -97,32 +98,38 @@ class Child:
         self.connection.sendall(event * (run.credit + 1))
 
     def handle(self, frame: m.ToWorker) -> None:
-        match frame:
-            case m.Load():
-                self.load(frame)
-            case m.Unload():
-                self.loaded.remove(frame.artifact)
-            case m.Run():
-                self.scripts[frame.call] = script = json.loads(frame.input)
-                self.acts[script.get("do", "echo")](frame, script)
-            case m.Cancel():
-                script = self.scripts.get(frame.call)
-                if script is not None and script["do"] != "ignore":
-                    self.done(frame.call, failure=Failure("cancelled", "stopped"))
-            case m.Credit():
-                if frame.call in self.credit:
-                    self.credit[frame.call] += frame.events
-                    self.send_events(frame.call)
-            case m.Answer():
-                self.answered(frame)
-            case m.Ping():
-                self.send(m.Pong(frame.number, len(self.scripts), self.zombies, 1 << 20))
-            case m.Drain():
-                self.draining = True
-                if not self.scripts:
-                    sys.exit(0)
-            case m.Warm():
-                print(f"warm {frame.artifact} {frame.instances}", file=sys.stderr, flush=True)
+        {
+            m.Load: self.load,
+            m.Unload: lambda unload: self.loaded.remove(unload.artifact),
+            m.Run: self.run,
+            m.Cancel: self.cancel,
+            m.Credit: self.credited,
+            m.Answer: self.answered,
+            m.Ping: lambda ping: self.send(
+                m.Pong(ping.number, len(self.scripts), self.zombies, 1 << 20)
+            ),
+            m.Drain: self.drain,
+            m.Warm: lambda warm: None,
+        }[type(frame)](frame)
+
+    def run(self, run: m.Run) -> None:
+        self.scripts[run.call] = script = json.loads(run.input)
+        self.acts[script.get("do", "echo")](run, script)
+
+    def cancel(self, cancel: m.Cancel) -> None:
+        script = self.scripts.get(cancel.call)
+        if script is not None and script["do"] != "ignore":
+            self.done(cancel.call, failure=Failure("cancelled", "stopped"))
+
+    def credited(self, credit: m.Credit) -> None:
+        if credit.call in self.credit:
+            self.credit[credit.call] += credit.events
+            self.send_events(credit.call)
+
+    def drain(self, _: m.Drain) -> None:
+        self.draining = True
+        if not self.scripts:
+            sys.exit(0)
 
     def answered(self, answer: m.Answer) -> None:
         script = self.scripts.get(answer.call)
@@ -164,6 +171,7 @@ class Child:
 
 
 def main() -> None:
+    """Follow the scenario."""
     scenario, descriptor = sys.argv[-2:]
     child = Child(socket.socket(fileno=int(descriptor)))
     if scenario == "silent":
@@ -174,8 +182,8 @@ def main() -> None:
     if scenario == "rude":
         child.send(m.Pong(1, 0, 0, 0))
     if scenario == "environment":
-        fds = sorted(int(name) for name in os.listdir("/proc/self/fd"))
-        print(f"env={dict(os.environ)} fds={len(fds)} cwd={os.getcwd()}", file=sys.stderr)
+        fds = list(Path("/proc/self/fd").iterdir())
+        print(f"env={dict(os.environ)} fds={len(fds)} cwd={Path.cwd()}", file=sys.stderr)
         sys.exit(1)
     version = m.PROTOCOL + 1 if scenario == "newer" else m.PROTOCOL
     child.send(m.Hello(version, os.getpid()))

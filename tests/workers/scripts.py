@@ -105,9 +105,3 @@ async def supervisor(
         yield made
     finally:
         await made.stop(grace=0.0)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until *condition* holds; the test's time limit is the limit."""
-    while not condition():
-        await asyncio.sleep(0.005)

@@ -9,6 +9,7 @@ import pytest
 from daemon.errors import DaemonError, ErrorKind
 from daemon.workers import messages as m
 from daemon.workers.process import Lost, WorkerProcess, _Frames
+from tests.waiting import until
 from tests.workers.scripts import artifact, scripted
 
 
@@ -26,6 +27,7 @@ class Heard:
 
 
 def run(body: bytes) -> m.Run:
+    """A call with this input."""
     return m.Run(1, artifact().id, body, timeout=5.0, memory=1 << 20, output=1 << 20)
 
 
@@ -68,6 +70,7 @@ async def test_child_that_does_not_greet_properly_is_refused(scenario: str, word
 
 
 async def test_command_that_does_not_exist_is_an_error() -> None:
+    """Of ours, not the operating system's."""
     heard = Heard()
     with pytest.raises(DaemonError, match="could not be started"):
         await heard.process.start(("/nonexistent",), timeout=5.0)
@@ -93,6 +96,7 @@ async def test_child_gets_no_environment_and_no_descriptors() -> None:
     ],
 )
 async def test_loss_is_reported_once_with_its_reason(body: bytes, reason: str) -> None:
+    """What is sent afterwards goes nowhere."""
     heard = Heard()
     process = await heard.start()
 
@@ -104,6 +108,7 @@ async def test_loss_is_reported_once_with_its_reason(body: bytes, reason: str) -
 
 
 async def test_last_words_are_kept() -> None:
+    """They often tell why."""
     heard = Heard()
     process = await heard.start()
     process.send(run(b'{"do": "exit"}'))
@@ -112,6 +117,7 @@ async def test_last_words_are_kept() -> None:
 
 
 async def test_killed_child_is_told_apart() -> None:
+    """By the signal."""
     heard = Heard()
     process = await heard.start()
     os.kill(process.pid, signal.SIGKILL)
@@ -119,6 +125,7 @@ async def test_killed_child_is_told_apart() -> None:
 
 
 async def test_reason_of_a_kill_is_what_is_reported() -> None:
+    """Not the signal, and not a later reason."""
     heard = Heard()
     process = await heard.start()
     process.kill("hung")
@@ -140,10 +147,10 @@ async def test_close_terminates_and_kills_who_does_not_listen() -> None:
 
 
 async def test_cancelled_start_leaves_no_process() -> None:
+    """Who starts may change his mind."""
     heard = Heard()
     starting = asyncio.ensure_future(heard.start("silent"))
-    while heard.process._process is None:
-        await asyncio.sleep(0.005)
+    await until(lambda: heard.process._process is not None)
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
@@ -153,6 +160,7 @@ async def test_cancelled_start_leaves_no_process() -> None:
 
 @pytest.mark.parametrize("size", [1, 3, 4, 5, 7, 1000])
 def test_frames_are_found_however_the_bytes_are_cut(size: int) -> None:
+    """Even byte by byte."""
     sent = [m.Pong(number, 0, 0, number) for number in range(50)]
     wire = b"".join(m.encode(frame) for frame in sent)
     got: list[m.FromWorker] = []

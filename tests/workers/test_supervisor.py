@@ -18,16 +18,19 @@ from daemon.workers.health import HealthPolicy
 from daemon.workers.policy import SupervisorPolicy
 from daemon.workers.report import Finished
 from daemon.workers.supervisor import Invocation, Supervisor
-from tests.workers.scripts import NoTools, artifact, call, scripted, supervisor, until
+from tests.waiting import until
+from tests.workers.scripts import NoTools, artifact, call, scripted, supervisor
 
 
 async def failing(made: Supervisor, invocation: Invocation) -> DaemonError:
+    """The error of a call."""
     with pytest.raises(DaemonError) as caught:
         await made.run(invocation)
     return caught.value
 
 
 async def pid_of_a_worker(made: Supervisor) -> int:
+    """Which process answers."""
     return int(await made.run(call("pid")))
 
 
@@ -35,11 +38,13 @@ async def pid_of_a_worker(made: Supervisor) -> int:
 
 
 async def test_output_of_the_guest_is_the_result() -> None:
+    """Byte for byte."""
     async with supervisor() as made:
         assert json.loads(await made.run(call("echo", text="hi"))) == {"do": "echo", "text": "hi"}
 
 
 async def test_failure_of_the_guest_keeps_its_kind() -> None:
+    """A kind that this parent does not know is an internal error."""
     async with supervisor() as made:
         error = await failing(made, call("fail"))
         assert (error.kind, error.detail) == (ErrorKind.SKILL_FAILED, "no luck")
@@ -47,12 +52,14 @@ async def test_failure_of_the_guest_keeps_its_kind() -> None:
 
 
 async def test_many_calls_at_once_all_get_their_own_answer() -> None:
+    """However they are spread over the workers."""
     async with supervisor(workers=2) as made:
         answers = await asyncio.gather(*(made.run(call("echo", n=n)) for n in range(200)))
         assert [json.loads(one)["n"] for one in answers] == list(range(200))
 
 
 async def test_every_answered_call_is_observed() -> None:
+    """With its outcome and what it cost; the totals add up."""
     seen: list[Finished] = []
     async with supervisor(finished=seen.append) as made:
         await made.run(call("echo"))
@@ -85,6 +92,7 @@ async def test_deadline_is_kept_even_if_the_worker_does_not_react() -> None:
 
 
 async def test_callers_own_deadline_counts_if_it_is_earlier() -> None:
+    """A request has one deadline, however many Skills serve it."""
     async with supervisor() as made:
         soon = csi.Caller(deadline=asyncio.get_running_loop().time() + 0.1)
         error = await failing(made, replace(call("stay"), caller=soon))
@@ -106,6 +114,7 @@ async def test_cancelled_caller_cancels_the_guest() -> None:
 
 
 async def test_cancelled_caller_leaves_the_queue() -> None:
+    """Nothing is sent to a worker for nobody."""
     policy = SupervisorPolicy(bounds=Bounds(depth=1))
     async with supervisor(policy=policy) as made:
         first = asyncio.ensure_future(made.run(call("stay")))
@@ -119,6 +128,7 @@ async def test_cancelled_caller_leaves_the_queue() -> None:
 
 
 async def test_worker_that_does_not_end_cancelled_calls_is_replaced() -> None:
+    """It can't be told what still happens in there."""
     health = HealthPolicy(stuck=0.05)
     async with supervisor(ping_interval=0.05, health=health) as made:
         before = await pid_of_a_worker(made)
@@ -131,10 +141,12 @@ async def test_worker_that_does_not_end_cancelled_calls_is_replaced() -> None:
 
 
 async def texts(made: Supervisor, invocation: Invocation) -> list[str]:
+    """All texts of a stream."""
     return [event.text async for event in made.stream(invocation)]  # type: ignore[union-attr]
 
 
 async def test_events_of_a_stream_come_in_order_and_all() -> None:
+    """Also far more than the credit."""
     async with supervisor() as made:
         got = await texts(made, call("stream", events=500))
         assert got == [str(left) for left in range(500, 0, -1)]
@@ -157,6 +169,7 @@ async def test_slow_reader_bounds_what_is_buffered() -> None:
 
 
 async def test_closed_stream_cancels_the_guest() -> None:
+    """As a client that disconnects does."""
     async with supervisor() as made:
         stream = made.stream(call("stream", events=1000))
         await anext(stream)
@@ -168,12 +181,14 @@ async def test_closed_stream_cancels_the_guest() -> None:
 
 
 async def test_stream_that_fails_raises_after_its_events() -> None:
+    """With the error of the guest."""
     async with supervisor() as made:
         with pytest.raises(DaemonError, match="no luck"):
             await texts(made, call("fail"))
 
 
 async def test_stream_has_a_deadline() -> None:
+    """As a function has."""
     async with supervisor() as made:
         with pytest.raises(DaemonError, match="time limit"):
             await texts(made, call("stay", timeout=0.1))
@@ -220,6 +235,7 @@ async def test_waiting_calls_use_no_place() -> None:
 
 
 async def test_error_of_the_host_ends_the_call_with_its_kind() -> None:
+    """Also with the time after which to try again."""
     host = NoTools()
     host.error = DaemonError(ErrorKind.CSI_RATE_LIMITED, "slow down", retry_after=3.0)
     async with supervisor(host=host) as made:
@@ -228,6 +244,7 @@ async def test_error_of_the_host_ends_the_call_with_its_kind() -> None:
 
 
 async def test_bug_in_the_host_ends_the_call_too(caplog: pytest.LogCaptureFixture) -> None:
+    """Its text is for our log, not for callers."""
     host = NoTools()
     host.error = ZeroDivisionError("ours")
     async with supervisor(host=host) as made:
@@ -247,6 +264,7 @@ async def test_host_calls_end_with_their_call() -> None:
 
 
 async def test_tool_events_stand_between_the_events_of_the_guest() -> None:
+    """One queue for both."""
     host = NoTools()
     host.events = [ToolBegin("add"), ToolEnd("add")]
     async with supervisor(host=host) as made:
@@ -255,6 +273,7 @@ async def test_tool_events_stand_between_the_events_of_the_guest() -> None:
 
 
 async def test_functions_drop_tool_events() -> None:
+    """However many; there is nobody to show them to."""
     host = NoTools()
     host.events = [ToolBegin("add")] * 100
     async with supervisor(host=host) as made:
@@ -262,6 +281,7 @@ async def test_functions_drop_tool_events() -> None:
 
 
 async def test_host_call_that_is_asked_twice_ends_the_worker() -> None:
+    """Numbers are unique: this worker is not to be trusted."""
     host = NoTools()
     host.let.clear()
     async with supervisor(host=host) as made:
@@ -300,6 +320,7 @@ async def test_call_that_kills_its_worker_is_tried_twice_only() -> None:
 
 
 async def test_call_that_may_have_had_effects_is_not_tried_again() -> None:
+    """It has asked its host already."""
     async with supervisor() as made:
         error = await failing(made, call("host-exit"))
         assert "may have had effects" in error.detail
@@ -309,6 +330,7 @@ async def test_call_that_may_have_had_effects_is_not_tried_again() -> None:
 
 @pytest.mark.parametrize("misdeed", ["garbage", "giant", "half", "hello"])
 async def test_nonsense_from_a_worker_costs_it_its_life(misdeed: str) -> None:
+    """Garbage, giants, halves and frames out of place."""
     async with supervisor() as made:
         error = await failing(made, call(misdeed))
         assert error.kind is ErrorKind.WORKER_LOST
@@ -326,6 +348,7 @@ async def test_hung_worker_is_killed_and_replaced() -> None:
 
 
 async def test_replacement_has_every_artifact_before_it_takes_calls() -> None:
+    """A respawned worker is as good as the first."""
     async with supervisor() as made:
         for name in ("a", "b", "c"):
             await made.load(artifact(name), describe=False)
@@ -345,6 +368,7 @@ async def test_replacement_has_every_artifact_before_it_takes_calls() -> None:
 async def test_worn_worker_is_replaced_without_a_failing_call(
     health: HealthPolicy, reason: str, do: str
 ) -> None:
+    """Its successor is there before it goes."""
     async with supervisor(ping_interval=0.02, health=health) as made:
         before = await pid_of_a_worker(made)
         for _ in range(50):
@@ -355,6 +379,7 @@ async def test_worn_worker_is_replaced_without_a_failing_call(
 
 
 async def test_replaced_worker_finishes_its_calls() -> None:
+    """However long they wait for their host."""
     health = HealthPolicy(zombies=1)
     host = NoTools()
     host.let.clear()
@@ -374,6 +399,7 @@ async def test_replaced_worker_finishes_its_calls() -> None:
 
 
 async def test_load_tells_what_the_skill_says_of_itself() -> None:
+    """One worker is asked, all have it."""
     async with supervisor(workers=2) as made:
         told = await made.load(artifact("fresh"), describe=True)
         assert told.metadata is not None
@@ -383,6 +409,7 @@ async def test_load_tells_what_the_skill_says_of_itself() -> None:
 
 
 async def test_bad_artifact_is_an_error_of_its_kind() -> None:
+    """It is not called afterwards either."""
     async with supervisor() as made:
         with pytest.raises(DaemonError, match="wasi:http") as caught:
             await made.load(artifact("bad"), describe=False)
@@ -391,6 +418,7 @@ async def test_bad_artifact_is_an_error_of_its_kind() -> None:
 
 
 async def test_artifact_that_kills_a_worker_harms_one_only() -> None:
+    """The others never see it."""
     async with supervisor(workers=2) as made:
         with pytest.raises(DaemonError, match="died while it loaded"):
             await made.load(artifact("deadly"), describe=False)
@@ -400,12 +428,14 @@ async def test_artifact_that_kills_a_worker_harms_one_only() -> None:
 
 
 async def test_load_has_a_time_limit() -> None:
+    """A worker that does not answer is no reason to wait for ever."""
     async with supervisor(load=0.1) as made:
-        with pytest.raises(DaemonError, match="within 0.1 s"):
+        with pytest.raises(DaemonError, match=r"within 0\.1 s"):
             await made.load(artifact("slow"), describe=False)
 
 
 async def test_unloaded_artifact_stays_for_the_calls_it_has() -> None:
+    """And goes with the last of them."""
     host = NoTools()
     host.let.clear()
     async with supervisor(host=host) as made:
@@ -424,6 +454,7 @@ async def test_unloaded_artifact_stays_for_the_calls_it_has() -> None:
 
 
 async def test_loading_twice_at_the_same_time_is_fine() -> None:
+    """Each asker gets what he asked for."""
     async with supervisor(workers=2) as made:
         loads = [made.load(artifact("same"), describe=describe) for describe in (True, False)]
         told, silent = await asyncio.gather(*loads)
@@ -435,6 +466,7 @@ async def test_loading_twice_at_the_same_time_is_fine() -> None:
 
 
 async def test_share_of_a_skill_is_bounded() -> None:
+    """Other Skills do not notice."""
     async with supervisor() as made:
         first = asyncio.ensure_future(made.run(call("stay", concurrency=1)))
         await asyncio.sleep(0)
@@ -446,6 +478,7 @@ async def test_share_of_a_skill_is_bounded() -> None:
 
 
 async def test_queue_has_a_wait_limit() -> None:
+    """Better an answer now than one that nobody waits for."""
     policy = SupervisorPolicy(bounds=Bounds(depth=1), queue_timeout=0.1, patience=60.0)
     async with supervisor(policy=policy) as made:
         first = asyncio.ensure_future(made.run(call("stay")))
@@ -470,6 +503,7 @@ async def test_endless_guests_do_not_keep_others_waiting() -> None:
 
 
 async def test_burst_of_one_skill_delays_another_by_a_turn_only() -> None:
+    """Ninety calls stand before the quiet one."""
     policy = SupervisorPolicy(bounds=Bounds(depth=1))
     order: list[str] = []
 
@@ -489,6 +523,7 @@ async def test_burst_of_one_skill_delays_another_by_a_turn_only() -> None:
 
 
 async def test_stop_lets_calls_finish_and_takes_no_new_ones() -> None:
+    """In this order."""
     host = NoTools()
     host.let.clear()
     async with supervisor(host=host) as made:
@@ -506,6 +541,7 @@ async def test_stop_lets_calls_finish_and_takes_no_new_ones() -> None:
 
 
 async def test_stop_ends_what_takes_too_long() -> None:
+    """Running or queued, each caller has an answer."""
     policy = SupervisorPolicy(bounds=Bounds(depth=1), patience=60.0)
     async with supervisor(policy=policy) as made:
         calls: list[asyncio.Future[Any]] = [
@@ -518,13 +554,14 @@ async def test_stop_ends_what_takes_too_long() -> None:
 
 
 async def test_start_that_fails_leaves_no_process() -> None:
+    """And says what the worker said."""
     with pytest.raises(DaemonError, match="no engine for this CPU"):
         async with supervisor(workers=2, command=scripted("dead")):
             pass
 
 
-async def test_worker_keeps_the_hottest_artifacts_warm() -> None:
-    """What a scripted child is told is among its last words."""
+async def test_workers_keep_the_hottest_artifacts_warm() -> None:
+    """A fresh deployment at once, a retired one no more."""
     async with supervisor() as made:
         await made.load(artifact("hot"), describe=False)
         (worker,) = made._workers.values()
