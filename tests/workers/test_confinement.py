@@ -1,0 +1,62 @@
+"""What a confined process can still do; each test in a process of its own, for there is no way back."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from daemon.workers.confinement import filter_program
+
+_SUPPORTED = platform.machine() in {"x86_64", "aarch64"}
+
+
+def _confined(code: str) -> str:
+    program = (
+        "import os, socket, sys, threading, resource\n"
+        "from daemon.workers.confinement import confine\n"
+        "keep, theirs = socket.socketpair()\n"
+        "unfiltered = confine(keep.fileno())\n" + code
+    )
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+@pytest.mark.skipif(not _SUPPORTED, reason="no list of system calls for this machine")
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "socket.socket()",
+        "os.execv('/bin/true', ['true'])",
+        "keep.connect('/nowhere')",
+        "os.unshare(0) if hasattr(os, 'unshare') else os.execv('/bin/true', ['true'])",
+    ],
+)
+def test_ways_out_are_refused(attempt: str) -> None:
+    """With an error, not with death: the process must be able to say what happened."""
+    code = f"try: {attempt}\nexcept PermissionError: print('refused', unfiltered)"
+
+    assert _confined(code) == "refused None\n"
+
+
+def test_threads_files_and_the_socket_work() -> None:
+    """What a worker is made of."""
+    code = (
+        "t = threading.Thread(target=lambda: print(len(open('/proc/self/statm').read()) > 0))\n"
+        "t.start(); t.join()\n"
+        "print(keep.fileno() in map(int, os.listdir('/proc/self/fd')))\n"
+        "print(theirs.fileno() in map(int, os.listdir('/proc/self/fd')) and 'still open')\n"
+        "print(resource.getrlimit(resource.RLIMIT_CORE))\n"
+    )
+
+    answers = _confined(code).splitlines()
+
+    assert answers[:2] == ["True", "True"]
+    assert answers[3] == "(0, 0)"
+
+
+def test_the_program_denies_other_machines_and_unknown_numberings() -> None:
+    """Instructions of 8 bytes: 5 before the list, 2 after it."""
+    program = filter_program(0xC000003E, (1, 2, 3))
+
+    assert len(program) == (5 + 3 + 2) * 8
