@@ -90,9 +90,11 @@ class Reader:
 
     def byte(self) -> int:
         """Read one byte."""
-        value = self.peek()
-        self.position += 1
-        return value
+        position = self.position
+        if position >= self.end:
+            raise malformed(position, "unexpected end")
+        self.position = position + 1
+        return self.data[position]
 
     def peek(self) -> int:
         """Return the next byte without reading it."""
@@ -112,6 +114,10 @@ class Reader:
         self._leb(bytes_at_most=10)
 
     def _leb(self, *, bytes_at_most: int) -> int:
+        value = self.byte()
+        if value < 0x80:  # most numbers are small, and there are tens of thousands
+            return value
+        self.position -= 1
         value = 0
         for shift in range(0, bytes_at_most * 7, 7):
             byte = self.byte()

@@ -126,6 +126,7 @@ class _Scan:
         self._data = data
         self._found = found
         self._signatures = self._items(CoreSection.TYPE, _signature)
+        self._functions = [ItemType(Kind.FUNC, signature=one) for one in self._signatures]
 
     def _items(self, section: CoreSection, read: Callable[[Reader], T]) -> list[T]:
         found = self._found.get(section)
@@ -165,9 +166,9 @@ class _Scan:
     def _type(self, reader: Reader, kind: Kind) -> ItemType:
         match kind:
             case Kind.FUNC:
-                return ItemType(kind, signature=self._signature_at(reader.u32()))
+                return _at(self._functions, reader.u32())
             case Kind.TAG:
-                return ItemType(kind, bytes([reader.byte()]), self._signature_at(reader.u32()))
+                return ItemType(kind, bytes([reader.byte()]), _at(self._signatures, reader.u32()))
             case Kind.TABLE:
                 return ItemType(kind, _spelled(reader, _pass_table))
             case Kind.MEMORY:
@@ -175,10 +176,11 @@ class _Scan:
             case Kind.GLOBAL:
                 return ItemType(kind, _spelled(reader, _pass_global))
 
-    def _signature_at(self, index: int) -> bytes:
-        if index >= len(self._signatures):
-            raise UnusualError("a function type that does not exist")
-        return self._signatures[index]
+
+def _at(types: list[T], index: int) -> T:
+    if index >= len(types):
+        raise UnusualError("a function type that does not exist")
+    return types[index]
 
 
 def _kind(reader: Reader) -> Kind:
