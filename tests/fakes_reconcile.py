@@ -48,7 +48,7 @@ class FakeRegistry:
         """Write the content."""
         self.pulled.append(name)
         await self._answer(name)
-        destination.write_text(self.contents[digest])
+        await asyncio.to_thread(destination.write_text, self.contents[digest])
 
     async def _answer(self, name: str) -> None:
         if name in self.hanging:
@@ -169,7 +169,7 @@ class FakePrecompiler:
         self, digest: Digest, component: Path, *, variant: Variant, background: bool = False
     ) -> Artifact:
         """Write the artifact's file."""
-        content = component.read_text()
+        content = await asyncio.to_thread(component.read_text)
         self.compiled.append((content, variant))
         if content in self.refused:
             raise DaemonError(ErrorKind.NOT_A_COMPONENT, f"{content} is not a component")

@@ -24,6 +24,7 @@ from daemon.reconcile.install import Installed, Installer, Phases
 from daemon.reconcile.journal import Journal
 from daemon.reconcile.loader import Loaded, Loader
 from daemon.reconcile.plan import NEVER, plan
+from daemon.reconcile.saver import Saver
 from daemon.reconcile.state import ServedRecord
 from daemon.reconcile.upgrade import Upgrades
 from daemon.skill import AnySpec, Artifact, ChatSpec, Failure, SkillSpec
@@ -65,7 +66,7 @@ class Reconciler:
         self._generation = 0
         self._timer: asyncio.TimerHandle | None = None
         self._tasks = Tasks()
-        self._unsaved = asyncio.Event()
+        self._saver = Saver(installer, catalogue)
 
     async def run(
         self,
@@ -74,7 +75,7 @@ class Reconciler:
         watch_also: Callable[[frozenset[Path]], None] = lambda _: None,
     ) -> None:
         """Reconcile at every tick, until cancelled."""
-        self._tasks.spawn(self._save_forever(), name="save what is served")
+        self._tasks.spawn(self._saver.run(), name="save what is served")
         if self._upgrades is not None:
             self._tasks.spawn(self._upgrades.run(self._upgraded), name="upgrade to whole")
         try:
@@ -125,7 +126,7 @@ class Reconciler:
         if self._timer is not None:
             self._timer.cancel()
         await self._tasks.close()
-        await self._save()
+        await self._saver.save()
 
     # Restart -------------------------------------------------------------------------------------
 
@@ -204,7 +205,7 @@ class Reconciler:
         if self._upgrades is not None:
             self._upgrades.drop(path)
         self._let_go(old)
-        self._unsaved.set()
+        self._saver.changed()
         self._tell("retired", path, "no longer wanted")
 
     def _note_completeness(self) -> None:
@@ -314,7 +315,7 @@ class Reconciler:
             self._upgrades.add(served)
         if old is not None:
             self._let_go(old)
-        self._unsaved.set()
+        self._saver.changed()
 
     async def _upgraded(self, skill: ServedSkill, artifact: Artifact) -> None:
         """Swap in the whole artifact, unless another version is served by now."""
@@ -390,21 +391,6 @@ class Reconciler:
         if source is not None:
             wanted = {spec.path: spec for spec in wish.skills} if wish else {}
             self._journal.status(source, wanted=wanted, attempts=self._attempts)
-
-    # Keep ----------------------------------------------------------------------------------------
-
-    async def _save_forever(self) -> None:
-        while True:
-            await self._unsaved.wait()
-            await self._save()
-
-    async def _save(self) -> None:
-        self._unsaved.clear()
-        served = list(self._catalogue.served.values())
-        try:
-            await asyncio.to_thread(self._installer.remember, served)
-        except DaemonError as error:
-            _log.warning("a restart won't know what is served now: %s", error)
 
 
 def _lost(skills: list[ServedSkill]) -> list[SkillPath]:

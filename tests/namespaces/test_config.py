@@ -19,10 +19,12 @@ native-tools = ["add", "subtract"]
 
 
 def problems_of(text: str) -> tuple[Problem, ...]:
+    """All problems of a text."""
     return parse(text.encode(), file="n.toml")[1]
 
 
 def only_problem(text: str) -> Problem:
+    """The one problem of a text."""
     (problem,) = problems_of(text)
     return problem
 

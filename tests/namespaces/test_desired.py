@@ -13,12 +13,14 @@ REGISTRY = RegistryRef(host="registry.example.org")
 
 
 def wished(text: str, *, previous: Wish | None = None) -> Wish:
+    """The wish that a text makes."""
     config, _ = parse(text.encode(), file="n.toml")
     assert config is not None
     return wish(TEAM, config, Surroundings("n.toml", registry=REGISTRY, previous=previous))[0]
 
 
 def tags(one: Wish) -> dict[str, str]:
+    """Name to tag."""
     return {spec.path.name: spec.tag for spec in one.skills if isinstance(spec, SkillSpec)}
 
 

@@ -9,6 +9,7 @@ PATHS = [SkillPath.parse("team", name) for name in "abcd"]
 
 
 def spec(path: SkillPath, tag: str) -> SkillSpec:
+    """A wish for this tag."""
     return SkillSpec(path, RegistryRef(host="r.example.org"), Tag(tag))
 
 

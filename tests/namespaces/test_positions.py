@@ -42,6 +42,7 @@ def test_what_has_no_place_gets_that_of_its_surroundings() -> None:
 
 
 def paths(value: object, at: Path = ()) -> set[Path]:
+    """All paths of a document."""
     found = {at} if at else set()
     if isinstance(value, dict):
         for key, inner in value.items():

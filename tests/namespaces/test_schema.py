@@ -11,6 +11,7 @@ VALIDATOR = Draft4Validator(schema())
 
 
 def accepts(text: str) -> bool:
+    """Whether the schema takes a text."""
     return VALIDATOR.is_valid(tomlkit.parse(text).unwrap())
 
 

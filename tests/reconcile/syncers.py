@@ -44,7 +44,7 @@ def swap(link: Path, tree: Path, text: str) -> None:
 
 
 def project(volume: Path, version: str, text: str) -> None:
-    """Update a ConfigMap volume as the kubelet does: `..data` is swapped, the old version deleted."""
+    """Update a ConfigMap volume as the kubelet does: swap `..data`, delete the old version."""
     fresh, data = volume / f"..{version}", volume / "..data"
     write(fresh, text)
     old = data.resolve() if data.exists() else None

@@ -12,11 +12,13 @@ BAD = DaemonError(ErrorKind.NOT_A_COMPONENT, "not a component")
 
 
 def attempt(*, pinned: bool = False) -> Attempt:
+    """One for a moving tag, or for a pin."""
     spec = SkillSpec(path("team/a"), REGISTRY, Tag("v1"), DIGEST if pinned else None)
     return Attempt(spec=spec, generation=1, noticed=0.0)
 
 
 def failed(one: Attempt, error: DaemonError) -> bool:
+    """Let it fail at 100 s; True if that is news."""
     return one.failed(error, now=100.0, interval=10.0, random=0.0)
 
 

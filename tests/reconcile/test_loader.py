@@ -54,6 +54,7 @@ async def loaders(tmp_path: Path) -> AsyncIterator[Loaders]:
 
 
 def tags(loaded: Loaded) -> dict[str, str]:
+    """Path to tag."""
     return {
         str(p): spec.tag for p, spec in loaded.desired.skills.items() if isinstance(spec, SkillSpec)
     }

@@ -1,5 +1,6 @@
 import asyncio
 import shutil
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
@@ -288,7 +289,7 @@ async def test_tiered_serves_split_first_and_whole_later(tmp_path: Path) -> None
     world.registry.push("a", "v1", "A1")
     world.write("team", ONE)
 
-    async def once() -> object:
+    async def once() -> AsyncIterator[None]:
         yield None
         await asyncio.Event().wait()
 

@@ -21,6 +21,7 @@ class Standing:
 
 
 def spec(path: SkillPath, tag: str = "v1") -> SkillSpec:
+    """A wish for this tag."""
     return SkillSpec(path, RegistryRef(host="r.example.org"), Tag(tag))
 
 

@@ -31,7 +31,7 @@ async def order_of(upgrades: Upgrades, count: int) -> list[str]:
 async def test_the_hottest_goes_first_then_the_newest(tmp_path: Path) -> None:
     """Compiling whole takes seconds: it goes where it is felt."""
     world = World(tmp_path, policy="tiered")
-    skills = {one.path.name: one for one in await split_skills(world, "a", "b", "c")}
+    skills = {str(one.path.name): one for one in await split_skills(world, "a", "b", "c")}
     upgrades = Upgrades(
         installer=world.installer,
         precompiler=world.precompiler,
@@ -48,7 +48,7 @@ async def test_the_hottest_goes_first_then_the_newest(tmp_path: Path) -> None:
 async def test_what_does_not_compile_whole_stays_split(tmp_path: Path) -> None:
     """And what was retired meanwhile is not compiled."""
     world = World(tmp_path, policy="tiered")
-    skills = {one.path.name: one for one in await split_skills(world, "a", "b")}
+    skills = {str(one.path.name): one for one in await split_skills(world, "a", "b")}
     upgrades = Upgrades(
         installer=world.installer, precompiler=world.precompiler, workers=world.workers
     )

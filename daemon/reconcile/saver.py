@@ -1,0 +1,47 @@
+"""
+Writes down what is served, so that the next start serves it from disk.
+
+Changes that come together are written once. Leaves out what is written (`state`).
+"""
+
+import asyncio
+import logging
+
+from daemon.catalogue import Catalogue
+from daemon.errors import DaemonError
+from daemon.reconcile.install import Installer
+
+_log = logging.getLogger(__name__)
+
+
+class Saver:
+    """Owned by the reconciler."""
+
+    def __init__(self, installer: Installer, catalogue: Catalogue) -> None:
+        self._installer = installer
+        self._catalogue = catalogue
+        self._changed = asyncio.Event()
+        self._failing = False
+
+    def changed(self) -> None:
+        """Have it written soon."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Write after every change, for ever."""
+        while True:
+            await self._changed.wait()
+            await self.save()
+
+    async def save(self) -> None:
+        """Write now. A failure is logged once: it costs time at the next start, nothing else."""
+        self._changed.clear()
+        served = list(self._catalogue.served.values())
+        try:
+            await asyncio.to_thread(self._installer.remember, served)
+        except DaemonError as error:
+            if not self._failing:
+                _log.warning("a restart won't know what is served now: %s", error)
+            self._failing = True
+        else:
+            self._failing = False
