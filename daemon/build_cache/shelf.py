@@ -9,6 +9,8 @@ Leaves out what the files are for, and who may delete them when (`store`).
 
 import contextlib
 import logging
+import os
+import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -76,7 +78,8 @@ class Shelf:
         record = self._check(name)
         if record is not None:
             with contextlib.suppress(OSError):  # a read-only cache still serves
-                _record_of(self._root / name).touch()
+                now = time.time_ns()  # finer than the time that the kernel would set
+                os.utime(_record_of(self._root / name), ns=(now, now))
         return record
 
     def check(self, name: str) -> bool:
