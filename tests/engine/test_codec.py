@@ -74,12 +74,18 @@ def _values(kind: Type) -> st.SearchStrategy[Any]:
             return st.none() | _values(payload).filter(lambda value: value is not None)
         case Result(ok, err):
             return st.tuples(st.just(True), _maybe(ok)) | st.tuples(st.just(False), _maybe(err))
+        case Enumeration(names):
+            return st.sampled_from(names)
+        case _:
+            return _composed(kind)
+
+
+def _composed(kind: Type) -> st.SearchStrategy[Any]:
+    match kind:
         case Record(fields):
             return st.tuples(*[_values(one) for _, one in fields])
         case Variant(cases):
             return st.one_of([st.tuples(st.just(name), _maybe(one)) for name, one in cases])
-        case Enumeration(names):
-            return st.sampled_from(names)
     raise AssertionError(kind)
 
 

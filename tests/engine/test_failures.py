@@ -12,7 +12,7 @@ from daemon.errors import ErrorKind
         ("error\n\nCaused by:\n    wasm trap: wasm `unreachable` instruction executed", "panic"),
         ("error\n\nCaused by:\n    wasm trap: call stack exhausted", "recursion"),
         (
-            "error\n\nCaused by:\n    0: memory fault\n    1: wasm trap: out of bounds memory access",
+            "error\n\nCaused by:\n    0: fault\n    1: wasm trap: out of bounds memory access",
             "bounds",
         ),
         ("error\n\nCaused by:\n    wasm trap: something new", "something new"),

@@ -29,23 +29,33 @@ _LIBC = """
 # What the second byte of the input makes a function do. 1024 is where the result goes: its case
 # (0: ok), then the pointer and length of the output, or the error's case, pointer and length.
 _DEEDS = """
-      (if (i32.eq (local.get $do) (i32.const 0x6c)) (then (loop $l (br $l))))             ;; l(oop)
-      (if (i32.eq (local.get $do) (i32.const 0x75)) (then (unreachable)))                 ;; u
+      (if (i32.eq (local.get $do) (i32.const 0x6c)) (then (loop $l (br $l))))
+      ;; ^ l(oop)
+      (if (i32.eq (local.get $do) (i32.const 0x75)) (then (unreachable)))
+      ;; ^ u
       (if (i32.eq (local.get $do) (i32.const 0x62)) (then (drop (i32.load (i32.const -4))))) ;; b
-      (if (i32.eq (local.get $do) (i32.const 0x72)) (then (call $recurse)))               ;; r
+      (if (i32.eq (local.get $do) (i32.const 0x72)) (then (call $recurse)))
+      ;; ^ r
       (if (i32.eq (local.get $do) (i32.const 0x7a)) (then
-        (drop (i32.div_u (i32.const 1) (i32.const 0)))))                                  ;; z
-      (if (i32.eq (local.get $do) (i32.const 0x6d)) (then                                 ;; m(emory)
+        (drop (i32.div_u (i32.const 1) (i32.const 0)))))
+      ;; ^ z
+      (if (i32.eq (local.get $do) (i32.const 0x6d)) (then
+      ;; ^ m(emory)
         (loop $m (br_if $m (i32.ne (i32.const -1) (memory.grow (i32.const 16)))))
         (unreachable)))
-      (if (i32.eq (local.get $do) (i32.const 0x67)) (then                                 ;; g(iant)
+      (if (i32.eq (local.get $do) (i32.const 0x67)) (then
+      ;; ^ g(iant)
         (drop (memory.grow (i32.const 64)))
         (i32.store (i32.const 1032) (i32.const 2097152))))
-      (if (i32.eq (local.get $do) (i32.const 0x6a)) (then (i32.store (i32.const 1032) (i32.const 1))))
-      (if (i32.eq (local.get $do) (i32.const 0x38)) (then                                 ;; 8: utf-8
+      (if (i32.eq (local.get $do) (i32.const 0x6a)) (then
+        (i32.store (i32.const 1032) (i32.const 1))))
+      (if (i32.eq (local.get $do) (i32.const 0x38)) (then
+        ;; ^ 8: utf-8
         (i32.store8 (i32.add (local.get $in) (i32.const 1)) (i32.const 255))))
-      (if (i32.or (i32.eq (local.get $do) (i32.const 0x69))                               ;; i(nternal)
-                  (i32.eq (local.get $do) (i32.const 0x76))) (then                        ;; (in)v(alid)
+      (if (i32.or (i32.eq (local.get $do) (i32.const 0x69))
+      ;; ^ i(nternal)
+                  (i32.eq (local.get $do) (i32.const 0x76))) (then
+      ;; ^ (in)v(alid)
         (i32.store (i32.const 1024) (i32.const 1))
         (i32.store (i32.const 1028) (i32.eq (local.get $do) (i32.const 0x76)))
         (i32.store (i32.const 1032) (local.get $in))
@@ -80,7 +90,8 @@ def first_world() -> str:
     (with "libc" (instance $libc))
     (with "csi" (instance (export "complete" (func $complete))))))
   (func (export "run") (param "in" string) (result string)
-    (canon lift (core func $i "run") (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
+    (canon lift (core func $i "run")
+      (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
 )
 """
 
@@ -166,9 +177,11 @@ def function(
   (type $meta (record (field "description" (option string))
     (field "input-schema" {text}) (field "output-schema" {text})))
   (func $run (param "input" {text}) (result (result {text} (error $error)))
-    (canon lift (core func $i "run") (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
+    (canon lift (core func $i "run")
+      (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
   (func $metadata (result $meta)
-    (canon lift (core func $i "metadata") (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
+    (canon lift (core func $i "metadata")
+      (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
   (component $Shim
     (type $e0 (variant (case "internal" string) (case "invalid-input" string)))
     (import "import-type-error" (type $e (eq $e0)))
@@ -302,7 +315,8 @@ def message_stream(version: str = World.V0_5.value) -> str:
   (type $error (variant (case "internal" string) (case "invalid-input" string)))
   (func $run (param "input" (list u8)) (param "output" (own $stream))
     (result (result (error $error)))
-    (canon lift (core func $i "run") (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
+    (canon lift (core func $i "run")
+      (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
   (component $Shim
     (import "import-type-stream-output" (type $s (sub resource)))
     (type $e0 (variant (case "internal" string) (case "invalid-input" string)))

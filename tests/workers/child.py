@@ -102,6 +102,7 @@ class Child:
 
 @contextmanager
 def running_child(environment: dict[str, str] | None = None) -> Iterator[Child]:
+    """Start a worker, and kill it in the end."""
     ours, theirs = socket.socketpair()
     ours.settimeout(_PATIENCE)
     command = [sys.executable, "-m", "daemon.workers.main", str(theirs.fileno())]

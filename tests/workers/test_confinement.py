@@ -1,4 +1,4 @@
-"""What a confined process can still do; each test in a process of its own, for there is no way back."""
+"""What a confined process can still do; each test has its own, for there is no way back."""
 
 import platform
 import subprocess

@@ -77,11 +77,11 @@ def test_credit_that_comes_while_a_question_waits_is_not_lost() -> None:
 
 def test_without_credit_the_deadline_ends_the_waiting() -> None:
     """So does being stopped."""
-    conversation, call, sent = _conversation(credit=0, timeout=0.05)
+    _, call, sent = _conversation(credit=0, timeout=0.05)
     with pytest.raises(DaemonError, match="time limit"):
         call.emit(MessageBegin())
 
-    conversation, call, sent = _conversation(credit=0)
+    _, call, sent = _conversation(credit=0)
     call.stop(DaemonError(ErrorKind.CANCELLED, "enough"))
     with pytest.raises(DaemonError, match="enough"):
         call.emit(MessageBegin())

@@ -29,12 +29,14 @@ Compile = Callable[[str | bytes], Path]
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Compile:
+    """Compile a component, once per content."""
     cache = tmp_path_factory.mktemp("compiled")
     return lambda source: compiled(source, cache)
 
 
 @pytest.fixture
 def child() -> Iterator[Child]:
+    """A worker of this test's own."""
     with running_child() as one:
         yield one
 
@@ -49,18 +51,21 @@ def lasting() -> Iterator[Child]:
 
 @pytest.fixture
 def rogue(lasting: Child, build: Compile) -> Child:
+    """The lasting worker, with the Skill that does as its input says."""
     lasting.load(build(components.function()), artifact="rogue")
     return lasting
 
 
 @pytest.fixture
 def streamer(child: Child, build: Compile) -> Child:
+    """A worker with the Skill that streams as its input says."""
     child.load(build(components.message_stream()), kind=SkillKind.MESSAGE_STREAM)
     return child
 
 
 @pytest.mark.parametrize("world", [World.V0_2, World.V0_3, World.V0_4, World.V0_5])
 def test_a_function_of_each_world_answers(child: Child, build: Compile, world: World) -> None:
+    """All are served side by side."""
     child.load(build(components.function(world.value)), world=world)
 
     done = child.run(b'{"a":"\xc3\xa4"}')
@@ -69,12 +74,14 @@ def test_a_function_of_each_world_answers(child: Child, build: Compile, world: W
 
 
 def test_older_patches_of_a_world_are_served(child: Child, build: Compile) -> None:
+    """Their imports resolve to the newest patch."""
     child.load(build(components.function("0.3.2")), world=World.V0_3)
 
     assert child.run(b"1").output == b"1"
 
 
 def test_the_first_world_takes_and_gives_text(child: Child, build: Compile) -> None:
+    """A JSON string goes in as what it says; what comes out becomes one."""
     child.load(build(components.first_world()), world=World.V0_1)
 
     assert child.run(b'"say \\"hi\\""').output == b'"say \\"hi\\""'
@@ -82,6 +89,7 @@ def test_the_first_world_takes_and_gives_text(child: Child, build: Compile) -> N
 
 
 def test_the_first_world_completes_texts(child: Child, build: Compile) -> None:
+    """Its one host function is a completion."""
     child.load(build(components.first_world()), world=World.V0_1)
     number = child.start(b'"complete me"')
 
@@ -95,6 +103,7 @@ def test_the_first_world_completes_texts(child: Child, build: Compile) -> None:
 
 
 def test_bytes_rewritten_to_strings_are_moved_as_such(child: Child, build: Compile) -> None:
+    """The same Skill, another artifact."""
     child.load(build(components.function(strings=True)), strings=True)
 
     assert child.run(b'"\xc3\xa4 long"').output == b'"\xc3\xa4 long"'
@@ -103,6 +112,7 @@ def test_bytes_rewritten_to_strings_are_moved_as_such(child: Child, build: Compi
 def test_input_that_is_not_utf8_is_refused_and_the_worker_lives(
     child: Child, build: Compile
 ) -> None:
+    """In a string it would abort the process."""
     child.load(build(components.function(strings=True)), strings=True)
 
     assert kind_of(child.run(b'"\xff"')) == ErrorKind.MALFORMED_REQUEST
@@ -110,6 +120,7 @@ def test_input_that_is_not_utf8_is_refused_and_the_worker_lives(
 
 
 def kind_of(done: messages.Done) -> str:
+    """The kind of a failed call."""
     assert done.failure is not None, done
     return done.failure.kind
 
@@ -133,6 +144,7 @@ def kind_of(done: messages.Done) -> str:
     ],
 )
 def test_each_poison_gets_its_error(rogue: Child, deed: bytes, kind: str, text: str) -> None:
+    """And the worker lives: it is one for all of them."""
     done = rogue.run(deed, artifact="rogue", timeout=0.3)
 
     assert kind_of(done) == kind
@@ -143,6 +155,7 @@ def test_each_poison_gets_its_error(rogue: Child, deed: bytes, kind: str, text: 
 def test_a_sleeper_in_wasi_becomes_a_zombie_and_frees_the_slot(
     child: Child, build: Compile
 ) -> None:
+    """Epochs do not reach it; its caller is answered all the same."""
     child.load(build(components.function()))
     assert kind_of(child.run(b'"sleep"', timeout=0.2)) == ErrorKind.DEADLINE_EXCEEDED
 
@@ -151,6 +164,7 @@ def test_a_sleeper_in_wasi_becomes_a_zombie_and_frees_the_slot(
 
 
 def test_others_run_while_one_naps_and_it_goes_on_afterwards(child: Child, build: Compile) -> None:
+    """A sleeper loses the slot, not its life."""
     child.load(build(components.function()))
     napping = child.start(b'"nap"')
     other = child.start(b'"echo"')
@@ -162,6 +176,7 @@ def test_others_run_while_one_naps_and_it_goes_on_afterwards(child: Child, build
 
 
 def test_others_run_beside_an_endless_loop(child: Child, build: Compile) -> None:
+    """Time is sliced when somebody waits."""
     child.load(build(components.function()))
     looping = child.start(b'"loop"', timeout=60.0)
 
@@ -173,6 +188,7 @@ def test_others_run_beside_an_endless_loop(child: Child, build: Compile) -> None
 
 
 def test_cancel_stops_a_loop_within_two_ticks_or_so(child: Child, build: Compile) -> None:
+    """Through the epoch callback."""
     child.load(build(components.function()))
     looping = child.start(b'"loop"', timeout=60.0)
     assert child.pong().running == 1
@@ -185,6 +201,7 @@ def test_cancel_stops_a_loop_within_two_ticks_or_so(child: Child, build: Compile
 
 
 def test_a_host_call_waits_for_its_answer_without_the_slot(child: Child, build: Compile) -> None:
+    """Another call runs from start to end meanwhile."""
     child.load(build(components.function()))
     asking = child.start(b'"call"')
     asked = child.hear_a(messages.HostCall)
@@ -197,6 +214,7 @@ def test_a_host_call_waits_for_its_answer_without_the_slot(child: Child, build: 
 
 
 def test_a_failed_host_call_ends_the_guest_with_its_cause(child: Child, build: Compile) -> None:
+    """Old worlds have no way to handle it."""
     child.load(build(components.function()))
     asking = child.start(b'"call"')
     asked = child.hear_a(messages.HostCall)
@@ -208,6 +226,7 @@ def test_a_failed_host_call_ends_the_guest_with_its_cause(child: Child, build: C
 
 
 def test_an_answer_of_the_wrong_kind_ends_only_its_call(child: Child, build: Compile) -> None:
+    """The guest never sees it."""
     child.load(build(components.function()))
     asking = child.start(b'"call"')
     asked = child.hear_a(messages.HostCall)
@@ -219,6 +238,7 @@ def test_an_answer_of_the_wrong_kind_ends_only_its_call(child: Child, build: Com
 
 
 def test_a_host_call_that_never_returns_meets_the_deadline(child: Child, build: Compile) -> None:
+    """Its thread is free again: no zombie."""
     child.load(build(components.function()))
     child.start(b'"call"', timeout=0.2)
     child.hear_a(messages.HostCall)
@@ -228,6 +248,7 @@ def test_a_host_call_that_never_returns_meets_the_deadline(child: Child, build: 
 
 
 def test_cancel_reaches_a_guest_that_waits_for_its_host(child: Child, build: Compile) -> None:
+    """At once."""
     child.load(build(components.function()))
     asking = child.start(b'"call"', timeout=60.0)
     child.hear_a(messages.HostCall)
@@ -238,6 +259,7 @@ def test_cancel_reaches_a_guest_that_waits_for_its_host(child: Child, build: Com
 
 
 def test_a_stream_is_passed_on_event_by_event(streamer: Child) -> None:
+    """Several messages may follow each other."""
     streamer.start(b"barebp")
 
     events = [streamer.hear_a(messages.Event).event for _ in range(6)]
@@ -268,6 +290,7 @@ def test_a_stream_is_passed_on_event_by_event(streamer: Child) -> None:
 def test_a_stream_that_breaks_the_rules_ends_with_its_error(
     streamer: Child, script: bytes, events: int, kind: str
 ) -> None:
+    """What was said before it counts."""
     streamer.start(script)
 
     for _ in range(events):
@@ -276,6 +299,7 @@ def test_a_stream_that_breaks_the_rules_ends_with_its_error(
 
 
 def test_a_stream_of_world_0_3_knows_no_reasoning(child: Child, build: Compile) -> None:
+    """Its cases have other numbers than those of 0.4."""
     path = build(components.message_stream("0.3.11"))
     child.load(path, world=World.V0_3, kind=SkillKind.MESSAGE_STREAM)
     child.start(b"bae")
@@ -287,6 +311,7 @@ def test_a_stream_of_world_0_3_knows_no_reasoning(child: Child, build: Compile) 
 
 
 def test_a_stream_waits_for_credit_and_can_be_cancelled_there(streamer: Child) -> None:
+    """Back-pressure reaches the guest."""
     number = streamer.start(b"bo", credit=3)
     for _ in range(3):
         streamer.hear_a(messages.Event)
@@ -301,6 +326,7 @@ def test_a_stream_waits_for_credit_and_can_be_cancelled_there(streamer: Child) -
 
 
 def test_a_stream_without_end_meets_the_output_cap(streamer: Child) -> None:
+    """All events together count."""
     streamer.start(b"bo", credit=1000, output=10)
     for _ in range(11):
         streamer.hear_a(messages.Event)
@@ -309,6 +335,7 @@ def test_a_stream_without_end_meets_the_output_cap(streamer: Child) -> None:
 
 
 def test_describe_reads_the_metadata(child: Child, build: Compile) -> None:
+    """Schemas come parsed."""
     path = build(components.function(schema='{"type":"object"}'))
 
     loaded = child.load(path, describe=True)
@@ -318,12 +345,14 @@ def test_describe_reads_the_metadata(child: Child, build: Compile) -> None:
 
 
 def test_describe_reads_metadata_rewritten_to_strings(child: Child, build: Compile) -> None:
+    """The same from strings."""
     loaded = child.load(build(components.function(strings=True)), strings=True, describe=True)
 
     assert loaded.metadata == SkillMetadata(None, {}, {})
 
 
 def test_world_0_2_has_no_metadata(child: Child, build: Compile) -> None:
+    """Neither metadata nor a failure."""
     loaded = child.load(build(components.function("0.2.10")), world=World.V0_2, describe=True)
 
     assert loaded == messages.Loaded("skill")
@@ -348,6 +377,7 @@ def test_world_0_2_has_no_metadata(child: Child, build: Compile) -> None:
 def test_bad_metadata_is_a_failure_of_its_own_and_the_skill_runs(
     child: Child, build: Compile, component: str, kind: str, text: str
 ) -> None:
+    """The Skill is loaded nevertheless."""
     loaded = child.load(build(component), describe=True, timeout=0.3)
 
     assert (loaded.failure, loaded.metadata) == (None, None)
@@ -367,6 +397,7 @@ def test_bad_metadata_is_a_failure_of_its_own_and_the_skill_runs(
     ],
 )
 def test_an_import_that_is_not_there_is_named(child: Child, build: Compile, imported: str) -> None:
+    """Missing, or there with other types."""
     loaded = child.load(build(components.function(imports=imported)))
 
     assert loaded.failure is not None
@@ -375,6 +406,7 @@ def test_an_import_that_is_not_there_is_named(child: Child, build: Compile, impo
 
 
 def test_a_wasi_import_that_is_not_there_is_found_by_describe(child: Child, build: Compile) -> None:
+    """WASI is wasmtime's to check."""
     imported = '(import "wasi:cli/telepathy@0.2.0" (instance (export "read-mind" (func))))'
 
     loaded = child.load(build(components.function(imports=imported)), describe=True)
@@ -385,6 +417,7 @@ def test_a_wasi_import_that_is_not_there_is_found_by_describe(child: Child, buil
 
 
 def test_a_file_that_is_no_artifact_is_refused(child: Child, tmp_path: Path) -> None:
+    """It can be made again."""
     path = tmp_path / "x.cwasm"
     path.write_bytes(b"\x7fELF")
 
@@ -395,6 +428,7 @@ def test_a_file_that_is_no_artifact_is_refused(child: Child, tmp_path: Path) -> 
 
 
 def test_warm_instances_serve_and_are_made_again(child: Child, build: Compile) -> None:
+    """Only under their own cap."""
     child.load(build(components.function()))
     child.say(messages.Warm("skill", 2, 1 << 28))
 
@@ -407,6 +441,7 @@ def test_warm_instances_serve_and_are_made_again(child: Child, build: Compile) -
 
 
 def test_metadata_that_sleeps_keeps_no_one_from_running(child: Child, build: Compile) -> None:
+    """Warming up is given up instead."""
     child.load(build(components.function(describe=components.SLEEP_LONG)))
     child.say(messages.Warm("skill", 2, 1 << 28))
 
@@ -421,6 +456,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def test_unloaded_skills_are_gone(child: Child, build: Compile) -> None:
+    """A call of one is our bug, and says so."""
     child.load(build(components.function()))
     child.say(messages.Unload("skill"))
 
@@ -428,6 +464,7 @@ def test_unloaded_skills_are_gone(child: Child, build: Compile) -> None:
 
 
 def test_drain_finishes_what_runs_then_leaves(child: Child, build: Compile) -> None:
+    """With status 0."""
     child.load(build(components.function()))
     asking = child.start(b'"call"')
     asked = child.hear_a(messages.HostCall)
@@ -440,6 +477,7 @@ def test_drain_finishes_what_runs_then_leaves(child: Child, build: Compile) -> N
 
 
 def test_sigterm_drains_and_sigint_is_the_parents(child: Child) -> None:
+    """Ctrl-C reaches the whole process group."""
     child.process.send_signal(signal.SIGINT)
     assert child.pong().running == 0
 
@@ -449,6 +487,7 @@ def test_sigterm_drains_and_sigint_is_the_parents(child: Child) -> None:
 
 
 def test_a_worker_whose_parent_is_gone_leaves_at_once(child: Child, build: Compile) -> None:
+    """Whatever its guests do."""
     child.load(build(components.function()))
     child.start(b'"loop"', timeout=600.0)
 
@@ -458,6 +497,7 @@ def test_a_worker_whose_parent_is_gone_leaves_at_once(child: Child, build: Compi
 
 
 def test_a_worker_has_no_descriptor_but_its_socket(child: Child) -> None:
+    """And what the runtime itself needs."""
     found = {
         str(path.readlink())
         for path in Path(f"/proc/{child.process.pid}/fd").iterdir()
@@ -469,6 +509,7 @@ def test_a_worker_has_no_descriptor_but_its_socket(child: Child) -> None:
 
 
 def test_a_worker_filters_its_system_calls(child: Child) -> None:
+    """As the kernel reports it."""
     status = Path(f"/proc/{child.process.pid}/status").read_text()
 
     assert "Seccomp:\t2" in status
@@ -476,6 +517,7 @@ def test_a_worker_filters_its_system_calls(child: Child) -> None:
 
 
 def test_frames_of_many_megabytes_pass(child: Child, build: Compile) -> None:
+    """Both ways, as strings."""
     child.load(build(components.function(strings=True)), strings=True)
     text = b'"' + b"e" * (20 << 20) + b'"'
 
@@ -485,6 +527,7 @@ def test_frames_of_many_megabytes_pass(child: Child, build: Compile) -> None:
 
 
 def test_a_call_counts_its_time(child: Child, build: Compile) -> None:
+    """Processor and wall clock."""
     child.load(build(components.function()))
 
     done = child.run(b"1")
