@@ -9,11 +9,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from daemon.catalogue import Served
+from daemon.catalogue import Served, ServedSkill
 from daemon.errors import DaemonError
 from daemon.names import Digest, SkillPath
 from daemon.reconcile import state
@@ -123,6 +124,26 @@ class Installer:
             memory=spec.memory, timeout=spec.timeout, concurrency=spec.concurrency
         )
 
+    def served(self, spec: SkillSpec, found: Installed, *, revision: str) -> ServedSkill:
+        """Return what shall answer for *spec* from now on."""
+        return ServedSkill(
+            spec=spec,
+            digest=found.digest,
+            artifact=found.artifact,
+            limits=self.limits_of(spec),
+            revision=revision,
+            since=_now(),
+            metadata=found.metadata,
+            metadata_failure=found.metadata_failure,
+        )
+
+    def relabelled(self, current: ServedSkill, spec: SkillSpec, *, revision: str) -> ServedSkill:
+        """Return the same component under a new wish, or *current* if nothing is new."""
+        if current.spec == spec:
+            return current
+        limits = self.limits_of(spec)
+        return replace(current, spec=spec, limits=limits, revision=revision, since=_now())
+
     def remember(self, served: Iterable[Served]) -> None:
         """Write down what is served, for the next start; blocking. Raises DaemonError."""
         state.write_served(self._store, served)
@@ -181,3 +202,7 @@ class Installer:
 def owner(path: SkillPath, digest: Digest) -> str:
     """Name the pin of one version of one Skill."""
     return f"{path}@{digest}"
+
+
+def _now() -> datetime:
+    return datetime.now().astimezone()

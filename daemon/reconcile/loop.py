@@ -20,14 +20,14 @@ from daemon.catalogue import Catalogue, NamespaceTools, Served, ServedChat, Serv
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Digest, Namespace, SkillPath
 from daemon.reconcile.attempt import Action, Attempt, Event
-from daemon.reconcile.install import Installed, Installer, Phases
+from daemon.reconcile.install import Installer, Phases
 from daemon.reconcile.journal import Journal
 from daemon.reconcile.loader import Loaded, Loader
 from daemon.reconcile.plan import NEVER, plan
 from daemon.reconcile.saver import Saver
 from daemon.reconcile.state import ServedRecord
 from daemon.reconcile.upgrade import Upgrades
-from daemon.skill import AnySpec, Artifact, ChatSpec, Failure, SkillSpec
+from daemon.skill import AnySpec, Artifact, ChatSpec, Failure
 from daemon.tasks import Tasks
 
 _log = logging.getLogger(__name__)
@@ -148,7 +148,7 @@ class Reconciler:
             _log.warning("%s can't be served from disk: %s", record.skill.path, error)
             return
         if found is not None:
-            skill = self._served(record.skill, found, revision=record.revision)
+            skill = self._installer.served(record.skill, found, revision=record.revision)
             self._publish(replace(skill, since=record.since))
 
     # Decide --------------------------------------------------------------------------------------
@@ -191,6 +191,8 @@ class Reconciler:
             attempt = Attempt(spec=spec, generation=self._generation, noticed=noticed)
             self._attempts[path] = attempt
         attempt.generation, attempt.noticed = self._generation, noticed
+        # Should the task die of a bug, a later pass begins anew.
+        attempt.due = time.monotonic() + self._pace.interval
         work = self._bring_about(attempt, self._generation)
         attempt.task = self._tasks.spawn(work, name=f"install {path}")
 
@@ -264,28 +266,9 @@ class Reconciler:
             raise DaemonError(ErrorKind(attempt.failure.kind), attempt.failure.message)
         current = self._catalogue.served.get(spec.path)
         if isinstance(current, ServedSkill) and current.digest == digest and not attempt.repair:
-            return self._relabelled(current, spec, revision=revision)
+            return self._installer.relabelled(current, spec, revision=revision)
         found = await self._installer.install(spec, digest, phases=phases)
-        return self._served(spec, found, revision=revision)
-
-    def _served(self, spec: SkillSpec, found: Installed, *, revision: str) -> ServedSkill:
-        return ServedSkill(
-            spec=spec,
-            digest=found.digest,
-            artifact=found.artifact,
-            limits=self._installer.limits_of(spec),
-            revision=revision,
-            since=_now(),
-            metadata=found.metadata,
-            metadata_failure=found.metadata_failure,
-        )
-
-    def _relabelled(self, current: ServedSkill, spec: SkillSpec, *, revision: str) -> ServedSkill:
-        """The same component under a new wish, or just what is served if nothing is new."""
-        if current.spec == spec:
-            return current
-        limits = self._installer.limits_of(spec)
-        return replace(current, spec=spec, limits=limits, revision=revision, since=_now())
+        return self._installer.served(spec, found, revision=revision)
 
     def _succeeded(self, attempt: Attempt, served: Served, *, phases: Phases) -> None:
         interval = self._pace.interval * (0.9 + 0.2 * random.random())  # noqa: S311 - jitter
