@@ -1,0 +1,329 @@
+"""
+The chat format of OpenAI, which all backends speak: our types to JSON and back. Pure.
+
+Reads leniently what real servers leave out, except finish reason and usage of a whole answer,
+which callers are promised. Leaves out sending.
+"""
+
+from typing import Any
+
+import msgspec
+
+from daemon.csi import interface as csi
+from daemon.csi.inference.failures import explain_refusal, malformed, read_refusal
+from daemon.csi.inference.reasoning import Part, ThinkSplitter, split_answer
+from daemon.errors import DaemonError, ErrorKind
+
+ROLES = ("user", "assistant", "system", "tool", "developer")
+_PLAIN_ROLES = frozenset({"user", "system", "developer"})
+_PLAIN_PARAMS = (
+    "max_tokens", "max_completion_tokens", "temperature", "top_p", "frequency_penalty",
+    "presence_penalty", "parallel_tool_calls", "reasoning_effort",
+)  # fmt: skip
+_FINISH: dict[str, csi.FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "content_filter": "content-filter",
+    "tool_calls": "tool-calls",
+    "function_call": "tool-calls",
+}
+
+Json = dict[str, Any]
+
+
+# To JSON --------------------------------------------------------------------------------------
+
+
+def encode_chat(request: csi.ChatRequest, *, stream: bool = False) -> bytes:
+    """Return the body. Raises DaemonError(CSI_BAD_REQUEST) for a role that nobody knows."""
+    params = request.params
+    body: Json = {
+        "model": request.model,
+        "messages": [_message(message) for message in request.messages],
+    }
+    body |= {name: value for name in _PLAIN_PARAMS if (value := getattr(params, name)) is not None}
+    if params.logprobs != "no":
+        top = 1 if params.logprobs == "sampled" else params.logprobs
+        body |= {"logprobs": True, "top_logprobs": top}
+    if params.tools is not None:
+        body["tools"] = [{"type": "function", "function": _function(it)} for it in params.tools]
+    if params.tool_choice is not None:
+        body["tool_choice"] = _tool_choice(params.tool_choice)
+    if params.response_format is not None:
+        body["response_format"] = _response_format(params.response_format)
+    if stream:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+    return msgspec.json.encode(body)
+
+
+def _message(message: csi.Message) -> Json:
+    match message:
+        case csi.AssistantMessage():
+            return _assistant(message)
+        case csi.ToolMessage():
+            said = {"role": "tool", "content": message.content}
+            return {**said, "tool_call_id": message.tool_call_id}
+        case csi.OtherMessage():
+            role = message.role.lower()
+            if role in _PLAIN_ROLES:
+                return {"role": role, "content": message.content}
+            if role == "assistant":
+                return {"role": role, "content": message.content}
+            raise DaemonError(
+                ErrorKind.CSI_BAD_REQUEST,
+                f"the role {message.role!r} is not supported; allowed are {', '.join(ROLES)}",
+            )
+
+
+def _assistant(message: csi.AssistantMessage) -> Json:
+    body: Json = {"role": "assistant"}
+    if message.content is not None:
+        body["content"] = message.content
+    if message.tool_calls is not None:
+        body["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in message.tool_calls
+        ]
+    return body
+
+
+def _function(function: csi.Function) -> Json:
+    return _present(
+        name=function.name,
+        description=function.description,
+        parameters=_raw(function.parameters),
+        strict=function.strict,
+    )
+
+
+def _tool_choice(choice: csi.ToolChoice) -> str | Json:
+    if isinstance(choice, csi.NamedTool):
+        return {"type": "function", "function": {"name": choice.named}}
+    return choice
+
+
+def _response_format(wanted: csi.ResponseFormat) -> Json:
+    if not isinstance(wanted, csi.JsonSchema):
+        return {"type": wanted.replace("-", "_")}
+    schema = _present(
+        name=wanted.name,
+        description=wanted.description,
+        schema=_raw(wanted.schema),
+        strict=wanted.strict,
+    )
+    return {"type": "json_schema", "json_schema": schema}
+
+
+def _present(**values: object) -> Json:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _raw(text: bytes | None) -> msgspec.Raw | None:
+    return None if text is None else msgspec.Raw(text)
+
+
+# From JSON ------------------------------------------------------------------------------------
+
+
+class _Token(msgspec.Struct):
+    token: str
+    logprob: float
+    bytes: list[int] | None = None
+
+
+class _Position(_Token):
+    top_logprobs: list[_Token] | None = None
+
+
+class _Logprobs(msgspec.Struct):
+    content: list[_Position] | None = None
+
+
+class _CalledFunction(msgspec.Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _Call(msgspec.Struct):
+    index: int = 0
+    id: str | None = None
+    function: _CalledFunction | None = None
+
+
+class _Said(msgspec.Struct):
+    role: str | None = None
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[_Call] | None = None
+
+    @property
+    def thought(self) -> str | None:
+        return self.reasoning_content or self.reasoning
+
+
+class _Choice(msgspec.Struct):
+    message: _Said | None = None
+    delta: _Said | None = None
+    finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
+
+
+class WireUsage(msgspec.Struct):
+    """As OpenAI counts tokens."""
+
+    prompt_tokens: int
+    completion_tokens: int = 0
+
+    def plain(self) -> csi.TokenUsage:
+        """In our words."""
+        return csi.TokenUsage(self.prompt_tokens, self.completion_tokens)
+
+
+class _Answer(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: WireUsage | None = None
+    error: msgspec.Raw | None = None
+
+
+_answers = msgspec.json.Decoder(_Answer)
+
+
+def finish_reason(reason: str) -> csi.FinishReason:
+    """Raises DaemonError(CSI_UPSTREAM) for one that is not in the contract."""
+    found = _FINISH.get(reason)
+    if found is None:
+        raise malformed(f"unknown finish reason {reason[:40]!r}")
+    return found
+
+
+def decode_chat(body: bytes) -> csi.ChatResponse:
+    """Read a whole answer. Raises DaemonError(CSI_UPSTREAM) if it is malformed."""
+    answer = _decode(body, "")
+    choice = answer.choices[0] if answer.choices else None
+    if choice is None or choice.message is None:
+        raise malformed("it has no choice with a message")
+    if choice.finish_reason is None or answer.usage is None:
+        missing = "finish_reason" if choice.finish_reason is None else "usage"
+        raise malformed(f"{missing} is missing")
+    return csi.ChatResponse(
+        _spoken(choice.message),
+        finish_reason(choice.finish_reason),
+        answer.usage.plain(),
+        _distributions(choice.logprobs),
+    )
+
+
+def _spoken(said: _Said) -> csi.AssistantMessage:
+    reasoning, content = said.thought, said.content
+    if reasoning is None and content is not None:
+        reasoning, content = split_answer(content)
+    calls = None if not said.tool_calls else [_tool_call(call) for call in said.tool_calls]
+    return csi.AssistantMessage(content, reasoning, calls)
+
+
+def _tool_call(call: _Call) -> csi.ToolCall:
+    function = call.function
+    if call.id is None or function is None or function.name is None:
+        raise malformed("a tool call without id or name")
+    return csi.ToolCall(call.id, function.name, function.arguments or "")
+
+
+def _distributions(logprobs: _Logprobs | None) -> list[csi.Distribution]:
+    positions = (logprobs.content if logprobs else None) or []
+    return [
+        csi.Distribution(_logprob(it), [_logprob(top) for top in it.top_logprobs or []])
+        for it in positions
+    ]
+
+
+def _logprob(token: _Token) -> csi.Logprob:
+    if token.bytes is None:
+        return csi.Logprob(token.token.encode(errors="replace"), token.logprob)
+    try:
+        return csi.Logprob(bytes(token.bytes), token.logprob)
+    except ValueError as error:
+        raise malformed("the bytes of a token are not bytes") from error
+
+
+def _decode(text: str | bytes, model: str) -> _Answer:
+    try:
+        answer = _answers.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise malformed(str(error)) from error
+    if answer.error is not None and bytes(answer.error) != b"null":
+        refusal = read_refusal(500, b'{"error":' + bytes(answer.error) + b"}")
+        raise explain_refusal(refusal, path="chat/completions", model=model)
+    return answer
+
+
+class ChatReader:
+    """Turns the chunks of one stream into events; owned by the reader of the stream."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._splitter: ThinkSplitter | None = ThinkSplitter()
+        self._logprobs: list[csi.Distribution] = []
+        self.ended = False
+
+    def read(self, data: str) -> list[csi.InferenceEvent]:
+        """Return the events of a chunk, in order. Raises DaemonError(CSI_UPSTREAM)."""
+        answer = _decode(data, self._model)
+        events: list[csi.InferenceEvent] = []
+        if answer.choices:
+            events += self._choice(answer.choices[0])
+        if answer.usage is not None:
+            events.append(csi.Usage(answer.usage.plain()))
+        return events
+
+    def finish(self) -> list[csi.InferenceEvent]:
+        """Return what was held back. Raises DaemonError(CSI_UPSTREAM) if the end is missing."""
+        if not self.ended:
+            raise malformed("the stream ended before the message did")
+        return self._flush()
+
+    def _choice(self, choice: _Choice) -> list[csi.InferenceEvent]:
+        said = choice.delta or _Said()
+        events: list[csi.InferenceEvent] = []
+        if said.role:
+            events.append(csi.Begin(said.role))
+        if said.thought:
+            events += [*self._flush(), csi.ReasoningDelta(said.thought)]
+            self._splitter = None  # a backend that splits needs no second knife
+        if said.content:
+            events += self._content(said.content, _distributions(choice.logprobs))
+        if said.tool_calls:
+            events += [*self._flush(), csi.ToolCallDelta([_chunk(it) for it in said.tool_calls])]
+        if choice.finish_reason:
+            events += [*self._flush(), csi.End(finish_reason(choice.finish_reason))]
+            self.ended = True
+        return events
+
+    def _content(self, text: str, logprobs: list[csi.Distribution]) -> list[csi.InferenceEvent]:
+        if self._splitter is None:
+            return [csi.Append(text, logprobs)]
+        self._logprobs += logprobs
+        return self._events(self._splitter.feed(text))
+
+    def _flush(self) -> list[csi.InferenceEvent]:
+        return [] if self._splitter is None else self._events(self._splitter.finish())
+
+    def _events(self, parts: list[Part]) -> list[csi.InferenceEvent]:
+        events: list[csi.InferenceEvent] = []
+        for kind, text in parts:
+            if kind == "content":
+                events.append(csi.Append(text, self._logprobs))
+            else:
+                events.append(csi.ReasoningDelta(text))
+        if parts:  # those of reasoning are of no use to anybody
+            self._logprobs = []
+        return events
+
+
+def _chunk(call: _Call) -> csi.ToolCallChunk:
+    function = call.function or _CalledFunction()
+    return csi.ToolCallChunk(call.index, call.id, function.name, function.arguments)

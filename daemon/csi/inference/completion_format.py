@@ -1,0 +1,109 @@
+"""
+The older completion format of OpenAI: our types to JSON and back. Pure.
+
+`return_special_tokens` has no counterpart there and is left to the backend.
+"""
+
+from typing import Any
+
+import msgspec
+
+from daemon.csi import interface as csi
+from daemon.csi.inference.chat_format import WireUsage, finish_reason
+from daemon.csi.inference.failures import explain_refusal, malformed, read_refusal
+
+_PLAIN_PARAMS = (
+    "max_tokens", "temperature", "top_k", "top_p", "frequency_penalty", "presence_penalty",
+)  # fmt: skip
+
+
+def encode_completion(request: csi.CompletionRequest, *, stream: bool = False) -> bytes:
+    """Return the body; what is not set is left out."""
+    params = request.params
+    body: dict[str, Any] = {"model": request.model, "prompt": request.prompt}
+    body |= {name: value for name in _PLAIN_PARAMS if (value := getattr(params, name)) is not None}
+    if params.stop:
+        body["stop"] = params.stop
+    if params.echo:
+        body["echo"] = True
+    if params.logprobs != "no":
+        body["logprobs"] = 0 if params.logprobs == "sampled" else params.logprobs
+    if stream:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+    return msgspec.json.encode(body)
+
+
+class _Logprobs(msgspec.Struct):
+    tokens: list[str] = []
+    token_logprobs: list[float | None] = []
+    top_logprobs: list[dict[str, float] | None] | None = None
+
+
+class _Choice(msgspec.Struct):
+    text: str = ""
+    finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
+
+
+class _Answer(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: WireUsage | None = None
+    error: msgspec.Raw | None = None
+
+
+_answers = msgspec.json.Decoder(_Answer)
+
+
+def decode_completion(body: bytes) -> csi.Completion:
+    """Read a whole answer. Raises DaemonError(CSI_UPSTREAM) if it is malformed."""
+    answer = _decode(body, "")
+    if not answer.choices:
+        raise malformed("it has no choice")
+    choice = answer.choices[0]
+    if choice.finish_reason is None or answer.usage is None:
+        raise malformed("finish_reason or usage is missing")
+    reason = finish_reason(choice.finish_reason)
+    return csi.Completion(
+        choice.text, reason, answer.usage.plain(), _distributions(choice.logprobs)
+    )
+
+
+def decode_completion_chunk(data: str, model: str) -> list[csi.InferenceEvent]:
+    """Return the events of a chunk, in order. Raises DaemonError(CSI_UPSTREAM)."""
+    answer = _decode(data, model)
+    events: list[csi.InferenceEvent] = []
+    for choice in (answer.choices or [])[:1]:
+        if choice.text:
+            events.append(csi.Append(choice.text, _distributions(choice.logprobs)))
+        if choice.finish_reason:
+            events.append(csi.End(finish_reason(choice.finish_reason)))
+    if answer.usage is not None:
+        events.append(csi.Usage(answer.usage.plain()))
+    return events
+
+
+def _decode(text: str | bytes, model: str) -> _Answer:
+    try:
+        answer = _answers.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise malformed(str(error)) from error
+    if answer.error is not None and bytes(answer.error) != b"null":
+        refusal = read_refusal(500, b'{"error":' + bytes(answer.error) + b"}")
+        raise explain_refusal(refusal, path="completions", model=model)
+    return answer
+
+
+def _distributions(logprobs: _Logprobs | None) -> list[csi.Distribution]:
+    """An echoed prompt's first token has no probability, so it has no entry."""
+    if logprobs is None:
+        return []
+    tops = logprobs.top_logprobs or [None] * len(logprobs.tokens)
+    return [
+        csi.Distribution(_logprob(token, value), [_logprob(*it) for it in (top or {}).items()])
+        for token, value, top in zip(logprobs.tokens, logprobs.token_logprobs, tops, strict=False)
+        if value is not None
+    ]
+
+
+def _logprob(token: str, value: float) -> csi.Logprob:
+    return csi.Logprob(token.encode(errors="replace"), value)
