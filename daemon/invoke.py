@@ -25,7 +25,7 @@ from daemon.input_schema import InputSchemas
 from daemon.names import SkillPath
 from daemon.namespaces.status import NamespaceStatus, SkillStatus
 from daemon.skill import Failure, SkillKind, SkillMetadata, StreamEvent, World
-from daemon.workers.report import Finished
+from daemon.workers.report import Finished, ignore
 from daemon.workers.supervisor import Invocation
 
 _VERSIONS = {
@@ -60,10 +60,6 @@ class Described:
     output_schema: Any
 
 
-def _ignore(_: Finished) -> None:
-    """Nobody observes."""
-
-
 class Skills:
     """All Skills by path: those of `test-beta` first, then what the catalogue serves."""
 
@@ -75,7 +71,7 @@ class Skills:
         drivers: Drivers,
         schemas: InputSchemas | None = None,
         chat_timeout: float = 600.0,
-        finished: Callable[[Finished], None] = _ignore,
+        finished: Callable[[Finished], None] = ignore,
     ) -> None:
         """
         With *schemas*, inputs are checked against what a Skill declares.

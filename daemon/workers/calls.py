@@ -201,9 +201,11 @@ def cancelled(call: Call) -> DaemonError:
 def worker_lost(call: Call, lost: Lost) -> DaemonError:
     """Its worker died."""
     why = (
-        "it may have had effects, so it was not tried again"
-        if call.touched
-        else "as it did at the second attempt"
+        "at its second attempt"
+        if call.retried
+        else "as others did that ran it, so it was not tried again"
     )
-    text = f"the worker process that ran {call.skill} {lost.reason}; {why}"
+    if call.touched:
+        why = "and it may have had effects by then, so it was not tried again"
+    text = f"the worker process that ran {call.skill} {lost.reason}, {why}"
     return DaemonError(ErrorKind.WORKER_LOST, text, retry_after=1.0)

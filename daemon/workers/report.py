@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from daemon.errors import ErrorKind
 from daemon.names import SkillPath
+from daemon.skill import Failure, SkillMetadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +44,24 @@ class Stats:
     cpu_seconds: float
     finished: int
     warm: int
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a Skill says of itself; both None for worlds without metadata."""
+
+    metadata: SkillMetadata | None = None
+    metadata_failure: Failure | None = None
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counters since the start. Owned by the supervisor."""
+
+    cpu: float = 0.0
+    finished: int = 0
+    warm: int = 0
+
+
+def ignore(_: Finished) -> None:
+    """Observe nothing."""

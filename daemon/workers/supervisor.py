@@ -9,12 +9,12 @@ worker. Deciding is left to `dispatch`, processes to `fleet`, and what a host ca
 import asyncio
 import itertools
 import logging
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Hashable
 from types import MappingProxyType
 
 from daemon.errors import DaemonError, ErrorKind
-from daemon.skill import Artifact, Failure, SkillMetadata, StreamEvent
+from daemon.skill import Artifact, Failure, StreamEvent
 from daemon.tasks import Tasks
 from daemon.workers.calls import (
     CREDIT,
@@ -33,7 +33,7 @@ from daemon.workers.hosting import HostFactory, Hosting
 from daemon.workers.messages import Answer, Cancel, Credit, Done, Event, FromWorker, HostCall, Run
 from daemon.workers.policy import FleetPolicy, SupervisorPolicy
 from daemon.workers.process import Lost
-from daemon.workers.report import Finished, Stats
+from daemon.workers.report import Description, Finished, Stats, Totals, ignore
 from daemon.workers.shelf import Shelf
 
 __all__ = ["Description", "Invocation", "Supervisor", "SupervisorPolicy"]
@@ -41,26 +41,8 @@ __all__ = ["Description", "Invocation", "Supervisor", "SupervisorPolicy"]
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
-    """What a Skill says of itself; both None for worlds without metadata."""
-
-    metadata: SkillMetadata | None = None
-    metadata_failure: Failure | None = None
-
-
-@dataclass(slots=True)
-class _Totals:
-    """Counters since the start. Owned by the supervisor."""
-
-    cpu: float = 0.0
-    finished: int = 0
-    warm: int = 0
-    numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
-
-
-def _ignore(_: Finished) -> None:
-    """Nobody observes."""
+_INNOCENT = 2
+"""So many deaths of workers may be a Skill's bad luck."""
 
 
 class Supervisor:
@@ -72,7 +54,7 @@ class Supervisor:
         host: HostFactory,
         fleet: FleetPolicy | None = None,
         policy: SupervisorPolicy | None = None,
-        finished: Callable[[Finished], None] = _ignore,
+        finished: Callable[[Finished], None] = ignore,
     ) -> None:
         """*finished* hears of every answered call, at once; it must not block or raise."""
         self._policy = policy or SupervisorPolicy()
@@ -84,7 +66,9 @@ class Supervisor:
         self._shelf = Shelf(self._policy.warm)
         self._hosting = Hosting(host)
         self._tasks = Tasks()
-        self._totals = _Totals()
+        self._totals = Totals()
+        self._suspects: Counter[Hashable] = Counter()  # by Skill: deaths since its last success
+        self._numbers = itertools.count(1)
         self._aging: asyncio.TimerHandle | None = None
         self._stopping = False
         self._drained = asyncio.Event()
@@ -150,13 +134,9 @@ class Supervisor:
     # Calls -----------------------------------------------------------------------------------
 
     async def run(self, call: Invocation) -> bytes:
-        """
-        Call a function and return its JSON text. Raises DaemonError.
-
-        Cancelling it cancels the guest.
-        """
+        """Call a function, return its JSON text. Raises DaemonError. Cancelling stops the guest."""
         started = asyncio.get_running_loop().time()
-        running = FunctionCall(call, number=next(self._totals.numbers), started=started)
+        running = FunctionCall(call, number=next(self._numbers), started=started)
         self._begin(running)
         try:
             return await running.result
@@ -171,7 +151,7 @@ class Supervisor:
         Closing it cancels the guest. A reader who takes his time holds the guest up.
         """
         started = asyncio.get_running_loop().time()
-        reading = StreamCall(call, number=next(self._totals.numbers), started=started)
+        reading = StreamCall(call, number=next(self._numbers), started=started)
         self._begin(reading)
         try:
             while True:
@@ -293,9 +273,10 @@ class Supervisor:
         self._account(call, error)
 
     def _account(self, call: Call, error: DaemonError | None) -> None:
-        totals = self._totals
-        totals.finished += 1
-        totals.warm += call.warm
+        self._totals.finished += 1
+        if error is None and self._suspects:
+            self._suspects.pop(call.skill, None)
+        self._totals.warm += call.warm
         if self._shelf.give_back(call.artifact):
             self._fleet.unload(call.artifact)
         wall = asyncio.get_running_loop().time() - call.started
@@ -322,7 +303,8 @@ class Supervisor:
         self._workers.pop(worker.number, None)
         for call in list(worker.calls.values()):
             self._dispatcher.leave(call)
-            if call.admitted and not (call.touched or call.retried or self._stopping):
+            self._suspects[call.skill] += 1
+            if call.admitted and self._may_retry(call):
                 call.retried = True
                 call.disarm()
                 self._dispatcher.requeue(call)
@@ -331,6 +313,11 @@ class Supervisor:
                 self._answer(call, error=worker_lost(call, lost))
         worker.calls.clear()
         self._pump()
+
+    def _may_retry(self, call: Call) -> bool:
+        """A Skill that was there whenever a worker died, and never succeeded, kills no second."""
+        suspect = self._suspects[call.skill] > _INNOCENT
+        return not (call.touched or call.retried or suspect or self._stopping)
 
     def received(self, worker: Worker, frame: FromWorker) -> None:
         """See `Crew`. Frames of calls that are not the worker's, or no longer, are dropped."""

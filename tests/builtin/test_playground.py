@@ -15,8 +15,6 @@ from daemon.skill import (
     MessageEnd,
     SkillMetadata,
     StreamEvent,
-    ToolBegin,
-    ToolEnd,
 )
 from tests.csi.fakes import ScriptedInference, drivers
 
@@ -43,31 +41,6 @@ def test_there_are_four() -> None:
     names = {str(path) for path in skills()}
     expected = {"hello", "saboteur", "tell_me_a_joke", "tool_caller"}
     assert names == {f"test-beta/{name}" for name in expected}
-
-
-async def test_hello_says_hello_letter_by_letter() -> None:
-    """With no payload."""
-    letters = [MessageAppend(letter) for letter in "Hello"]
-    assert await said(skill("hello")) == [MessageBegin(), *letters, MessageEnd()]
-
-
-async def test_saboteur_reports_an_error() -> None:
-    """As a Skill of its kind would."""
-    with pytest.raises(DaemonError, match=r"reported by Skill:\n\nSkill is a saboteur$") as it:
-        await said(skill("saboteur"))
-    assert it.value.kind is ErrorKind.SKILL_FAILED
-
-
-async def test_tool_caller_tells_of_its_tool_and_of_the_result() -> None:
-    """Whatever namespace the caller is in."""
-    told = "The result of calling the add tool for a=1 and b=2 is: 3"
-    assert await said(skill("tool_caller")) == [
-        ToolBegin("add"),
-        ToolEnd("add"),
-        MessageBegin(),
-        MessageAppend(told),
-        MessageEnd(),
-    ]
 
 
 async def test_joke_is_told_by_a_model() -> None:

@@ -313,10 +313,26 @@ async def test_call_that_kills_its_worker_is_tried_twice_only() -> None:
         error = await failing(made, call("exit"))
 
         assert error.kind is ErrorKind.WORKER_LOST
-        assert "exited with status 3; as it did at the second attempt" in error.detail
+        assert "exited with status 3, at its second attempt" in error.detail
         assert error.retry_after is not None
         await until(lambda: made.stats.workers_up == 2)
         await made.run(call())
+
+
+async def test_skill_that_keeps_killing_workers_is_not_tried_again() -> None:
+    """Each further call of it costs one worker, not two. A success clears its name."""
+    async with supervisor(workers=2) as made:
+        await failing(made, call("exit"))
+        await until(lambda: made.stats.workers_up == 2)
+        before = made.stats.restarts["crashed"]
+
+        await failing(made, call("exit"))
+        assert made.stats.restarts["crashed"] == before + 1
+
+        await made.run(call())
+        await until(lambda: made.stats.workers_up == 2)
+        error = await failing(made, call("exit"))
+        assert "at its second attempt" in error.detail
 
 
 async def test_call_that_may_have_had_effects_is_not_tried_again() -> None:
