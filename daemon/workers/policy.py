@@ -1,5 +1,5 @@
 """
-How many, how much and how long: the numbers of the parent's side of execution. Pure.
+How many, how much and how long: the numbers of the parent's side of execution.
 
 The settings' defaults are those of `settings/model`; these here are for tests and small tools.
 """
