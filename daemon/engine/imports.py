@@ -66,10 +66,10 @@ def check(
     for name, extern in imported.items():
         if name in shared or (name.startswith("wasi:") and not name.startswith("wasi:http")):
             continue
-        known = _KNOWN.get(track(name))
-        if known is None:
+        known, found = _KNOWN.get(track(name)), extern.ty
+        if known is None or not isinstance(found, types.ComponentInstanceType):
             raise missing_import(name)
-        _check_interface(name, extern.ty.exports(engine), known)
+        _check_interface(name, found.exports(engine), known)
 
 
 def _check_interface(name: str, exports: Mapping[str, Any], known: Mapping[str, Signature]) -> None:

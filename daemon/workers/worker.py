@@ -49,7 +49,7 @@ class Worker:
             messages.Answer: self._deliver,
             messages.Credit: self._deliver,
             messages.Cancel: self._cancel,
-            messages.Load: lambda load: self._threads.run(partial(self._load, load)),
+            messages.Load: lambda load: self._threads.run(partial(self._load_safely, load)),
             messages.Unload: self._unload,
             messages.Warm: self._warm,
             messages.Ping: self._pong,
@@ -166,6 +166,14 @@ class Worker:
         self._threads.run(partial(self._report, call, done))
 
     # Artifacts.
+
+    def _load_safely(self, load: messages.Load) -> None:
+        try:
+            self._load(load)
+        except BaseException as error:  # a bug of ours must not leave the parent waiting
+            broken = DaemonError(ErrorKind.INTERNAL, f"{type(error).__name__}: {error}")
+            self._send(messages.Loaded(load.artifact, failure=failure(broken)))
+            raise
 
     def _load(self, load: messages.Load) -> None:
         try:

@@ -23,6 +23,7 @@ def test_a_track_is_shared_by_compatible_versions() -> None:
     "imported",
     [
         '(import "csi-of-my-own" (instance))',
+        '(import "csi" (func))',
         '(import "wasi:http/types@0.2.0" (instance))',
         '(import "pharia:skill/tool@0.5.0" (instance (export "list-tools" (func))))',
         '(import "pharia:skill/tool@0.4.0" (instance (export "no-tools" (func))))',
