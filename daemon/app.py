@@ -48,6 +48,7 @@ from daemon.wiring import (
     Built,
     counter,
     default_registry,
+    docker_config,
     observer,
     operators,
     readings,
@@ -198,7 +199,7 @@ async def _reconciler(settings: Settings, stack: AsyncExitStack, *, shared: _Sha
     namespaces = operators(settings)
     registries = Registries(
         options=registry_options(settings, namespaces),
-        docker_config=settings.docker_config,
+        docker_config=docker_config(settings),
         patience=Patience(component_size=settings.component_size_limit),
     )
     stack.push_async_callback(registries.close)

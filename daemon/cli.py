@@ -26,7 +26,7 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 def _setting_options(command: _F) -> _F:
     """Give *command* one option per setting; secrets and tables are not for command lines."""
-    for name, one in reversed(FIELDS.items()):
+    for name, one in reversed(list(FIELDS.items())):
         if name in SECRETS or name in TABLES:
             continue
         flag = f"--{name.replace('_', '-')}"

@@ -35,6 +35,12 @@ def default_registry(settings: Settings) -> RegistryRef | None:
     return RegistryRef(host=settings.registry, repository=settings.base_repository.strip("/"))
 
 
+def docker_config(settings: Settings) -> Path | None:
+    """Docker's config.json: as set, or where docker keeps it; None where there is none."""
+    path = settings.docker_config or Path("~/.docker/config.json").expanduser()
+    return path if settings.docker_config or path.is_file() else None
+
+
 def operators(settings: Settings) -> Operators:
     """Return the operator's namespaces. Raises DaemonError with all that is wrong with them."""
     found, problems = parse_operators(settings.namespaces)

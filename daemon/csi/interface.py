@@ -30,28 +30,28 @@ Logprobs = Literal["no", "sampled"] | int
 """None wanted, those of sampled tokens, or the n most likely ones at each position (0 to 255)."""
 
 
-class Logprob(_Value):
+class Logprob(_Value, frozen=True):
     """A token as its bytes (it may be a part of a character) and its log probability."""
 
     token: bytes
     logprob: float
 
 
-class Distribution(_Value):
+class Distribution(_Value, frozen=True):
     """The sampled token and the most likely ones at one position."""
 
     sampled: Logprob
     top: list[Logprob] = []
 
 
-class TokenUsage(_Value):
+class TokenUsage(_Value, frozen=True):
     """Tokens read and written."""
 
     prompt: int
     completion: int
 
 
-class CompletionParams(_Value):
+class CompletionParams(_Value, frozen=True):
     """How to complete; None leaves the choice to the backend."""
 
     max_tokens: int | None = None
@@ -66,7 +66,7 @@ class CompletionParams(_Value):
     echo: bool = False
 
 
-class CompletionRequest(_Value):
+class CompletionRequest(_Value, frozen=True):
     """Continue `prompt`."""
 
     model: str
@@ -74,7 +74,7 @@ class CompletionRequest(_Value):
     params: CompletionParams = CompletionParams()
 
 
-class Completion(_Value):
+class Completion(_Value, frozen=True):
     """A finished completion."""
 
     text: str
@@ -83,7 +83,7 @@ class Completion(_Value):
     logprobs: list[Distribution] = []
 
 
-class ToolCall(_Value):
+class ToolCall(_Value, frozen=True):
     """A model's wish to call a tool; `arguments` is a JSON text as the model wrote it."""
 
     id: str
@@ -91,7 +91,7 @@ class ToolCall(_Value):
     arguments: str
 
 
-class AssistantMessage(_Value, tag="assistant"):
+class AssistantMessage(_Value, frozen=True, tag="assistant"):
     """What the model said earlier, or says now."""
 
     content: str | None = None
@@ -99,14 +99,14 @@ class AssistantMessage(_Value, tag="assistant"):
     tool_calls: list[ToolCall] | None = None
 
 
-class ToolMessage(_Value, tag="tool"):
+class ToolMessage(_Value, frozen=True, tag="tool"):
     """The result of a tool call, handed back to the model."""
 
     content: str
     tool_call_id: str
 
 
-class OtherMessage(_Value, tag="other"):
+class OtherMessage(_Value, frozen=True, tag="other"):
     """Any other role: system, developer, user. Whether a role is known is the driver's to say."""
 
     role: str
@@ -116,7 +116,7 @@ class OtherMessage(_Value, tag="other"):
 Message = AssistantMessage | ToolMessage | OtherMessage
 
 
-class Function(_Value):
+class Function(_Value, frozen=True):
     """A tool that the model may call; `parameters` is its JSON Schema."""
 
     name: str
@@ -125,7 +125,7 @@ class Function(_Value):
     strict: bool | None = None
 
 
-class NamedTool(_Value):
+class NamedTool(_Value, frozen=True):
     """The model must call this tool."""
 
     named: str
@@ -134,7 +134,7 @@ class NamedTool(_Value):
 ToolChoice = Literal["none", "auto", "required"] | NamedTool
 
 
-class JsonSchema(_Value):
+class JsonSchema(_Value, frozen=True):
     """The answer must be JSON of this schema."""
 
     name: str
@@ -147,7 +147,7 @@ ResponseFormat = Literal["text", "json-object"] | JsonSchema
 ReasoningEffort = Literal["minimal", "low", "medium", "high"]
 
 
-class ChatParams(_Value):
+class ChatParams(_Value, frozen=True):
     """How to answer; None leaves the choice to the backend."""
 
     max_tokens: int | None = None
@@ -164,7 +164,7 @@ class ChatParams(_Value):
     reasoning_effort: ReasoningEffort | None = None
 
 
-class ChatRequest(_Value):
+class ChatRequest(_Value, frozen=True):
     """Answer a conversation."""
 
     model: str
@@ -172,7 +172,7 @@ class ChatRequest(_Value):
     params: ChatParams = ChatParams()
 
 
-class ChatResponse(_Value):
+class ChatResponse(_Value, frozen=True):
     """The model's answer."""
 
     message: AssistantMessage
@@ -184,7 +184,7 @@ class ChatResponse(_Value):
 Granularity = Literal["auto", "word", "sentence", "paragraph"]
 
 
-class ExplanationRequest(_Value):
+class ExplanationRequest(_Value, frozen=True):
     """How much does each part of `prompt` speak for `target`?"""
 
     prompt: str
@@ -193,7 +193,7 @@ class ExplanationRequest(_Value):
     granularity: Granularity = "auto"
 
 
-class TextScore(_Value):
+class TextScore(_Value, frozen=True):
     """The score of `length` characters of the prompt from `start`."""
 
     start: int
@@ -204,26 +204,26 @@ class TextScore(_Value):
 # Streams: one event type for both kinds, so that one resource serves both ---------------------
 
 
-class Begin(_Value, tag="begin"):
+class Begin(_Value, frozen=True, tag="begin"):
     """A chat message starts."""
 
     role: str
 
 
-class Append(_Value, tag="append"):
+class Append(_Value, frozen=True, tag="append"):
     """A piece of text."""
 
     text: str
     logprobs: list[Distribution] = []
 
 
-class ReasoningDelta(_Value, tag="reasoning"):
+class ReasoningDelta(_Value, frozen=True, tag="reasoning"):
     """A piece of reasoning (chat only)."""
 
     text: str
 
 
-class ToolCallChunk(_Value):
+class ToolCallChunk(_Value, frozen=True):
     """A piece of the tool call at `index`."""
 
     index: int
@@ -232,19 +232,19 @@ class ToolCallChunk(_Value):
     arguments: str | None = None
 
 
-class ToolCallDelta(_Value, tag="tool-call"):
+class ToolCallDelta(_Value, frozen=True, tag="tool-call"):
     """Pieces of tool calls (chat only)."""
 
     chunks: list[ToolCallChunk]
 
 
-class End(_Value, tag="end"):
+class End(_Value, frozen=True, tag="end"):
     """The text is complete."""
 
     finish_reason: FinishReason
 
 
-class Usage(_Value, tag="usage"):
+class Usage(_Value, frozen=True, tag="usage"):
     """What it cost."""
 
     usage: TokenUsage
@@ -256,7 +256,7 @@ InferenceEvent = Begin | Append | ReasoningDelta | ToolCallDelta | End | Usage
 # Search -------------------------------------------------------------------------------------
 
 
-class IndexPath(_Value):
+class IndexPath(_Value, frozen=True):
     """Which index of which collection."""
 
     namespace: str
@@ -264,7 +264,7 @@ class IndexPath(_Value):
     index: str
 
 
-class DocumentPath(_Value):
+class DocumentPath(_Value, frozen=True):
     """Which document of which collection."""
 
     namespace: str
@@ -272,7 +272,7 @@ class DocumentPath(_Value):
     name: str
 
 
-class TextCursor(_Value):
+class TextCursor(_Value, frozen=True):
     """A place in a document: which item, which character in it. Both inclusive."""
 
     item: int
@@ -293,7 +293,7 @@ Comparison = Literal[
 ]
 
 
-class MetadataFilter(_Value):
+class MetadataFilter(_Value, frozen=True):
     """
     One condition on one metadata field.
 
@@ -306,14 +306,14 @@ class MetadataFilter(_Value):
     value: str | int | float | bool | None = None
 
 
-class SearchFilter(_Value):
+class SearchFilter(_Value, frozen=True):
     """A combination of conditions: none of them, one or more, or all."""
 
     kind: Literal["without", "with-one-of", "with-all"]
     conditions: list[MetadataFilter]
 
 
-class SearchRequest(_Value):
+class SearchRequest(_Value, frozen=True):
     """Find the sections nearest to `query`."""
 
     index_path: IndexPath
@@ -323,7 +323,7 @@ class SearchRequest(_Value):
     filters: list[SearchFilter] = []
 
 
-class SearchResult(_Value):
+class SearchResult(_Value, frozen=True):
     """A section and where it stands."""
 
     document_path: DocumentPath
@@ -333,7 +333,7 @@ class SearchResult(_Value):
     end: TextCursor
 
 
-class Document(_Value):
+class Document(_Value, frozen=True):
     """A document. Each content is a text, or None for an image (its bytes are not passed on)."""
 
     path: DocumentPath
@@ -344,7 +344,7 @@ class Document(_Value):
 # Chunking, language ---------------------------------------------------------------------------
 
 
-class ChunkRequest(_Value):
+class ChunkRequest(_Value, frozen=True):
     """Split `text` into pieces of at most `max_tokens` tokens of `model`."""
 
     text: str
@@ -354,7 +354,7 @@ class ChunkRequest(_Value):
     character_offsets: bool = False
 
 
-class Chunk(_Value):
+class Chunk(_Value, frozen=True):
     """A piece of text. `byte_offset` counts UTF-8 bytes; `character_offset` only on request."""
 
     text: str
@@ -362,7 +362,7 @@ class Chunk(_Value):
     character_offset: int | None = None
 
 
-class LanguageRequest(_Value):
+class LanguageRequest(_Value, frozen=True):
     """Which of `languages` (ISO 639-3) is `text` written in?"""
 
     text: str
@@ -372,27 +372,27 @@ class LanguageRequest(_Value):
 # Tools ----------------------------------------------------------------------------------------
 
 
-class ToolArgument(_Value):
+class ToolArgument(_Value, frozen=True):
     """An argument by name, its value as JSON."""
 
     name: str
     value: Json
 
 
-class ToolInvocation(_Value):
+class ToolInvocation(_Value, frozen=True):
     """Call the tool `name`."""
 
     name: str
     arguments: list[ToolArgument] = []
 
 
-class ToolOutput(_Value, tag="output"):
+class ToolOutput(_Value, frozen=True, tag="output"):
     """What a tool answered: texts."""
 
     texts: list[str]
 
 
-class ToolError(_Value, tag="error"):
+class ToolError(_Value, frozen=True, tag="error"):
     """Why a tool failed. It is the Skill's to handle."""
 
     message: str
@@ -401,7 +401,7 @@ class ToolError(_Value, tag="error"):
 ToolResult = ToolOutput | ToolError
 
 
-class Tool(_Value):
+class Tool(_Value, frozen=True):
     """A tool on offer."""
 
     name: str
@@ -412,83 +412,83 @@ class Tool(_Value):
 # Requests as a guest makes them: one message each, batches kept together -----------------------
 
 
-class Complete(_Value, tag="complete"):
+class Complete(_Value, frozen=True, tag="complete"):
     """Answered by `Completions`."""
 
     requests: list[CompletionRequest]
 
 
-class Chat(_Value, tag="chat"):
+class Chat(_Value, frozen=True, tag="chat"):
     """Answered by `ChatResponses`."""
 
     requests: list[ChatRequest]
 
 
-class Explain(_Value, tag="explain"):
+class Explain(_Value, frozen=True, tag="explain"):
     """Answered by `Explanations`."""
 
     requests: list[ExplanationRequest]
 
 
-class ChunkTexts(_Value, tag="chunk"):
+class ChunkTexts(_Value, frozen=True, tag="chunk"):
     """Answered by `Chunks`."""
 
     requests: list[ChunkRequest]
 
 
-class SelectLanguage(_Value, tag="select-language"):
+class SelectLanguage(_Value, frozen=True, tag="select-language"):
     """Answered by `Languages`."""
 
     requests: list[LanguageRequest]
 
 
-class Search(_Value, tag="search"):
+class Search(_Value, frozen=True, tag="search"):
     """Answered by `SearchResults`."""
 
     requests: list[SearchRequest]
 
 
-class Documents(_Value, tag="documents"):
+class Documents(_Value, frozen=True, tag="documents"):
     """Answered by `DocumentsFound`."""
 
     requests: list[DocumentPath]
 
 
-class DocumentMetadata(_Value, tag="document-metadata"):
+class DocumentMetadata(_Value, frozen=True, tag="document-metadata"):
     """Answered by `MetadataFound`."""
 
     requests: list[DocumentPath]
 
 
-class InvokeTools(_Value, tag="invoke-tool"):
+class InvokeTools(_Value, frozen=True, tag="invoke-tool"):
     """Answered by `ToolResults`."""
 
     requests: list[ToolInvocation]
 
 
-class ListTools(_Value, tag="list-tools"):
+class ListTools(_Value, frozen=True, tag="list-tools"):
     """Answered by `ToolList`."""
 
 
-class OpenCompletionStream(_Value, tag="open-completion-stream"):
+class OpenCompletionStream(_Value, frozen=True, tag="open-completion-stream"):
     """Answered by `StreamOpened`."""
 
     request: CompletionRequest
 
 
-class OpenChatStream(_Value, tag="open-chat-stream"):
+class OpenChatStream(_Value, frozen=True, tag="open-chat-stream"):
     """Answered by `StreamOpened`."""
 
     request: ChatRequest
 
 
-class NextEvent(_Value, tag="next-event"):
+class NextEvent(_Value, frozen=True, tag="next-event"):
     """Answered by `StreamNext`."""
 
     stream: int
 
 
-class CloseStream(_Value, tag="close-stream"):
+class CloseStream(_Value, frozen=True, tag="close-stream"):
     """Answered by `StreamClosed`. Closing twice, or a stream that ended, is fine."""
 
     stream: int
@@ -512,79 +512,79 @@ Request = (
 )
 
 
-class Completions(_Value, tag="completions"):
+class Completions(_Value, frozen=True, tag="completions"):
     """In the order of the requests, as are all replies below."""
 
     items: list[Completion]
 
 
-class ChatResponses(_Value, tag="chat-responses"):
+class ChatResponses(_Value, frozen=True, tag="chat-responses"):
     """To `Chat`."""
 
     items: list[ChatResponse]
 
 
-class Explanations(_Value, tag="explanations"):
+class Explanations(_Value, frozen=True, tag="explanations"):
     """To `Explain`."""
 
     items: list[list[TextScore]]
 
 
-class Chunks(_Value, tag="chunks"):
+class Chunks(_Value, frozen=True, tag="chunks"):
     """To `ChunkTexts`."""
 
     items: list[list[Chunk]]
 
 
-class Languages(_Value, tag="languages"):
+class Languages(_Value, frozen=True, tag="languages"):
     """To `SelectLanguage`; None where undecided."""
 
     items: list[str | None]
 
 
-class SearchResults(_Value, tag="search-results"):
+class SearchResults(_Value, frozen=True, tag="search-results"):
     """To `Search`."""
 
     items: list[list[SearchResult]]
 
 
-class DocumentsFound(_Value, tag="documents-found"):
+class DocumentsFound(_Value, frozen=True, tag="documents-found"):
     """To `Documents`."""
 
     items: list[Document]
 
 
-class MetadataFound(_Value, tag="metadata-found"):
+class MetadataFound(_Value, frozen=True, tag="metadata-found"):
     """To `DocumentMetadata`; None where a document has none."""
 
     items: list[Json | None]
 
 
-class ToolResults(_Value, tag="tool-results"):
+class ToolResults(_Value, frozen=True, tag="tool-results"):
     """To `InvokeTools`."""
 
     items: list[ToolResult]
 
 
-class ToolList(_Value, tag="tool-list"):
+class ToolList(_Value, frozen=True, tag="tool-list"):
     """To `ListTools`, sorted by name."""
 
     items: list[Tool]
 
 
-class StreamOpened(_Value, tag="stream-opened"):
+class StreamOpened(_Value, frozen=True, tag="stream-opened"):
     """A stream of this invocation, by its number."""
 
     stream: int
 
 
-class StreamNext(_Value, tag="stream-next"):
+class StreamNext(_Value, frozen=True, tag="stream-next"):
     """The next event; None when the stream has ended."""
 
     event: InferenceEvent | None = None
 
 
-class StreamClosed(_Value, tag="stream-closed"):
+class StreamClosed(_Value, frozen=True, tag="stream-closed"):
     """To `CloseStream`."""
 
 

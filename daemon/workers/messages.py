@@ -25,7 +25,7 @@ class _Frame(msgspec.Struct, frozen=True, array_like=True):
 # Parent to worker --------------------------------------------------------------------------------
 
 
-class Load(_Frame, tag="load"):
+class Load(_Frame, frozen=True, tag="load"):
     """
     Load the files of an artifact. Answered by `Loaded`.
 
@@ -44,13 +44,13 @@ class Load(_Frame, tag="load"):
     memory: int = 1 << 30
 
 
-class Unload(_Frame, tag="unload"):
+class Unload(_Frame, frozen=True, tag="unload"):
     """Forget an artifact once its calls have ended. Not answered."""
 
     artifact: str
 
 
-class Run(_Frame, tag="run"):
+class Run(_Frame, frozen=True, tag="run"):
     """
     Call a loaded Skill with JSON text. Answered by `Event`s (streams only) and one `Done`.
 
@@ -67,20 +67,20 @@ class Run(_Frame, tag="run"):
     credit: int = 32
 
 
-class Cancel(_Frame, tag="cancel"):
+class Cancel(_Frame, frozen=True, tag="cancel"):
     """Stop a call, also inside a host call. Answered by its `Done`, unless it was done."""
 
     call: int
 
 
-class Credit(_Frame, tag="credit"):
+class Credit(_Frame, frozen=True, tag="credit"):
     """The reader took *events* events: as many more may be sent."""
 
     call: int
     events: int
 
 
-class Answer(_Frame, tag="answer"):
+class Answer(_Frame, frozen=True, tag="answer"):
     """The reply to a `HostCall`, or why there is none: then the guest ends with that failure."""
 
     call: int
@@ -89,7 +89,7 @@ class Answer(_Frame, tag="answer"):
     failure: Failure | None = None
 
 
-class Warm(_Frame, tag="warm"):
+class Warm(_Frame, frozen=True, tag="warm"):
     """Keep *instances* instances of this artifact ready (0: none)."""
 
     artifact: str
@@ -97,13 +97,13 @@ class Warm(_Frame, tag="warm"):
     memory: int = 1 << 30
 
 
-class Ping(_Frame, tag="ping"):
+class Ping(_Frame, frozen=True, tag="ping"):
     """Are you alive? Answered by `Pong` from the frame loop, whatever the guests do."""
 
     number: int
 
 
-class Drain(_Frame, tag="drain"):
+class Drain(_Frame, frozen=True, tag="drain"):
     """Finish what runs, then exit with status 0. No `Run` follows."""
 
 
@@ -113,14 +113,14 @@ ToWorker = Load | Unload | Run | Cancel | Credit | Answer | Warm | Ping | Drain
 # Worker to parent --------------------------------------------------------------------------------
 
 
-class Hello(_Frame, tag="hello"):
+class Hello(_Frame, frozen=True, tag="hello"):
     """The first frame: the worker has built its engine and takes work."""
 
     protocol: int
     pid: int
 
 
-class Loaded(_Frame, tag="loaded"):
+class Loaded(_Frame, frozen=True, tag="loaded"):
     """
     An artifact is loaded, or why not.
 
@@ -134,14 +134,14 @@ class Loaded(_Frame, tag="loaded"):
     metadata_failure: Failure | None = None
 
 
-class Event(_Frame, tag="event"):
+class Event(_Frame, frozen=True, tag="event"):
     """An item of a message stream."""
 
     call: int
     event: StreamEvent
 
 
-class HostCall(_Frame, tag="host-call"):
+class HostCall(_Frame, frozen=True, tag="host-call"):
     """The guest asks its host; it holds no CPU until the `Answer`."""
 
     call: int
@@ -149,7 +149,7 @@ class HostCall(_Frame, tag="host-call"):
     body: Request
 
 
-class Done(_Frame, tag="done"):
+class Done(_Frame, frozen=True, tag="done"):
     """
     A call has ended: `output` (JSON text; None for streams), or `failure`.
 
@@ -167,7 +167,7 @@ class Done(_Frame, tag="done"):
     memory: int = 0
 
 
-class Pong(_Frame, tag="pong"):
+class Pong(_Frame, frozen=True, tag="pong"):
     """
     Alive. `zombies` counts threads whose call has ended but whose guest can't be stopped (it
     sleeps in WASI); `resident` is the process's private memory in bytes.
