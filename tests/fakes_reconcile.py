@@ -185,6 +185,7 @@ class FakeWorkers:
     loaded: list[str] = field(default_factory=list)
     described: list[str] = field(default_factory=list)
     on_load: Callable[[Artifact], None] = lambda _: None
+    hanging: asyncio.Event | None = None  # a load ends once this is set
 
     async def load(self, artifact: Artifact, *, describe: bool) -> Described:
         """Note it."""
@@ -192,6 +193,8 @@ class FakeWorkers:
         if not all(file.exists() for file in artifact.files):
             raise DaemonError(ErrorKind.CACHE_UNUSABLE, "the artifact's files are gone")
         self.loaded.append(artifact.id)
+        if self.hanging is not None:
+            await self.hanging.wait()
         if describe:
             self.described.append(artifact.id)
         return Described(SkillMetadata(description="a Skill"))

@@ -7,7 +7,8 @@ when to try (`plan`), and the whole artifact behind the split one (`upgrade`).
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator, Set
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -72,6 +73,8 @@ class Installer:
         self.policy: Policy = policy
         self._limits = limits or Limits()
         self._gates: dict[str, asyncio.Semaphore] = {}
+        self._held: set[str] = set()  # artifacts that workers were asked to load
+        self._loading: Counter[str] = Counter()
 
     async def resolve(self, spec: SkillSpec, *, phases: Phases) -> Digest:
         """Return the digest that *spec* means now. Raises DaemonError."""
@@ -153,8 +156,15 @@ class Installer:
         return state.read_served(self._store)
 
     def unload(self, artifact_id: str) -> None:
-        """Let the workers forget an artifact once its calls have ended."""
-        self._workers.unload(artifact_id)
+        """Let the workers forget an artifact, unless somebody is about to serve it."""
+        if not self._loading[artifact_id]:
+            self._held.discard(artifact_id)
+            self._workers.unload(artifact_id)
+
+    def unload_idle(self, used: Set[str]) -> None:
+        """Unload what was loaded for an installation that then came to nothing."""
+        for artifact_id in self._held - used:
+            self.unload(artifact_id)
 
     def release(self, path: SkillPath, digest: Digest) -> None:
         """Let the files of a version go that is not served (any more); blocking."""
@@ -178,6 +188,14 @@ class Installer:
             return await self._precompiler.prepare(digest, component, variant=variant)
 
     async def _loaded(self, artifact: Artifact) -> Installed:
+        self._held.add(artifact.id)
+        self._loading[artifact.id] += 1
+        try:
+            return await self._load(artifact)
+        finally:
+            self._loading[artifact.id] -= 1
+
+    async def _load(self, artifact: Artifact) -> Installed:
         known = await asyncio.to_thread(self._store.metadata, artifact.digest)
         if known is not None:
             await self._workers.load(artifact, describe=False)

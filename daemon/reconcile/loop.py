@@ -327,6 +327,8 @@ class Reconciler:
     def _release_unless_served(self, attempt: Attempt) -> None:
         if attempt.digest is not None:
             self._release(attempt.spec.path, attempt.digest)
+        served = self._catalogue.served.values()
+        self._installer.unload_idle({s.artifact.id for s in served if isinstance(s, ServedSkill)})
 
     def _release(self, path: SkillPath, digest: Digest) -> None:
         current = self._catalogue.served.get(path)

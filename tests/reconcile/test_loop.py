@@ -140,6 +140,23 @@ async def test_a_slow_install_delays_nobody(world: World) -> None:
     assert "A1" not in [content for content, _ in world.precompiler.compiled]
 
 
+async def test_what_was_loaded_for_a_dropped_installation_is_unloaded(world: World) -> None:
+    """Else each edit during an installation would leave a Skill in the workers."""
+    world.workers.hanging = asyncio.Event()
+    world.registry.push("a", "v1", "A1")
+    world.registry.push("a", "v2", "A2")
+    world.write("team", ONE)
+    await world.reconciler.reconcile_once()
+    await until(lambda: bool(world.workers.loaded))
+    world.workers.hanging = None
+
+    world.write("team", 'skills = [{ name = "a", tag = "v2" }]')
+    await world.reconcile()
+
+    assert world.contents() == {"team/a": "A2"}
+    assert len(world.workers.loaded) == 1
+
+
 async def test_a_moved_tag_is_followed_and_a_pin_is_not(world: World) -> None:
     """Without any edit."""
     digest = world.registry.push("b", "v1", "B1")
