@@ -22,6 +22,8 @@ from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 _LISTENING = re.compile(r"listening on http://([\d.]+):(\d+)")
+_METRICS = re.compile(r"metrics on http://([\d.]+):(\d+)")
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Daemon:
         }
         self.log: list[str] = []
         self._address: tuple[str, int] | None = None
+        self._metrics: tuple[str, int] | None = None
         self._heard = threading.Event()
         self.process: subprocess.Popen[str] | None = None
 
@@ -72,7 +75,7 @@ class Daemon:
             text=True,
         )
         threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
-        if not self._heard.wait(30) or self._address is None:
+        if not self._heard.wait(60) or self._address is None:
             raise AssertionError("the daemon does not listen:\n" + "\n".join(self.log))
         return self
 
@@ -80,9 +83,10 @@ class Daemon:
         assert process.stdout is not None
         for line in process.stdout:
             self.log.append(line.rstrip())
-            match = _LISTENING.search(line)
-            if match and not self._heard.is_set():
+            if match := _LISTENING.search(line):
                 self._address = (match[1], int(match[2]))
+            if match := _METRICS.search(line):  # the last of the two
+                self._metrics = (match[1], int(match[2]))
                 self._heard.set()
         process.stdout.close()
         self._heard.set()
@@ -145,6 +149,53 @@ class Daemon:
     def status(self, namespace: str) -> Any:
         """The status of one namespace, as JSON."""
         return self.get(f"/v1/namespaces/{namespace}").json()
+
+    def write(self, text: str, *, namespace: str = "team") -> None:
+        """Put a namespace's file in place at once, as a careful editor does."""
+        directory = self.namespaces / namespace
+        directory.mkdir(exist_ok=True)
+        temporary = directory / ".namespace.toml.swp"
+        temporary.write_text(text)
+        temporary.replace(directory / "namespace.toml")
+
+    def answers(
+        self, skill: str, wanted: object, *, to: object = "hi", within: float = 30
+    ) -> Answer:
+        """Wait until a Skill answers with *wanted*."""
+
+        def right(answer: Answer) -> bool:
+            return answer.status == 200 and answer.json() == wanted
+
+        return self.eventually(lambda: self.run(skill, to), right, within=within)
+
+    def condition(self, namespace: str, kind: str = "Ready") -> dict[str, str]:
+        """A condition of a namespace, as JSON; empty where there is none yet."""
+        found = self.status(namespace).get("conditions", ())
+        return next((one for one in found if one["type"] == kind), {})
+
+    def metric(self, name: str) -> float:
+        """The value of a metric, labels included in its name; 0 where it is not there."""
+        assert self._metrics is not None
+        connection = http.client.HTTPConnection(*self._metrics, timeout=30)
+        with contextlib.closing(connection):
+            connection.request("GET", "/metrics")
+            lines = connection.getresponse().read().decode().splitlines()
+        return next((float(line.split()[-1]) for line in lines if line.startswith(f"{name} ")), 0.0)
+
+    def cpu(self, *, over: float = 0.5) -> dict[int, float]:
+        """Which share of a core each process below the daemon takes, *over* some seconds."""
+        before, start = self._cpu_seconds(), time.monotonic()
+        time.sleep(over)
+        after, took = self._cpu_seconds(), time.monotonic() - start
+        return {pid: (used - before.get(pid, 0.0)) / took for pid, used in after.items()}
+
+    def _cpu_seconds(self) -> dict[int, float]:
+        used = {}
+        for pid in self.children():
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+                used[pid] = (int(fields[11]) + int(fields[12])) / _TICKS
+        return used
 
     def children(self) -> list[int]:
         """Pids of all processes below the daemon."""
