@@ -5,7 +5,8 @@ Leaves out arguments and exit on error (`cli`). Each returns an exit status.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -62,8 +63,10 @@ async def publish(  # noqa: PLR0913 - one per option
         client = registries.client(place.host)
         with _bar(f"publishing {file.name}") as progress:
             digest = await push(client, file, place, force=force, progress=progress)
-    _ERR.print(f'published {place}; pin it with digest = "{digest}"', highlight=False)
-    _OUT.print(digest, highlight=False)
+    _ERR.print(
+        f'published {place}; pin it with digest = "{digest}"', highlight=False, soft_wrap=True
+    )
+    _OUT.print(digest, highlight=False, soft_wrap=True)
     return 0
 
 
@@ -85,8 +88,8 @@ class _bar:  # noqa: N801 - reads as a statement
 
 async def cache_list(settings: Settings) -> int:
     """Print every file of the cache, largest first, and the sum."""
-    store = await _opened(settings)
-    entries = await asyncio.to_thread(store.entries)
+    async with _opened(settings) as store:
+        entries = await asyncio.to_thread(store.entries)
     table = Table("file", "size", "last used", "")
     for entry in sorted(entries, key=lambda one: one.size, reverse=True):
         used = datetime.fromtimestamp(entry.used, UTC).isoformat(sep=" ", timespec="seconds")
@@ -101,22 +104,22 @@ async def cache_list(settings: Settings) -> int:
 
 async def cache_verify(settings: Settings) -> int:
     """Check every file; the damaged ones are set aside and named. 1 if there were any."""
-    store = await _opened(settings)
-    damaged = await asyncio.to_thread(store.verify)
+    async with _opened(settings) as store:
+        damaged = await asyncio.to_thread(store.verify)
     for name in damaged:
-        _OUT.print(f"damaged: {name}", highlight=False)
+        _OUT.print(f"damaged: {name}", highlight=False, soft_wrap=True)
     _ERR.print(f"{len(damaged)} damaged file(s); they are built anew when needed")
     return 1 if damaged else 0
 
 
 async def cache_prune(settings: Settings, *, everything: bool) -> int:
     """Delete what is not in use, and, unless *everything*, was not last served either."""
-    store = await _opened(settings)
-    if not everything:
-        await asyncio.to_thread(_pin_served, store)
-    before = sum(entry.size for entry in await asyncio.to_thread(store.entries))
-    deleted = await asyncio.to_thread(store.prune)
-    after = sum(entry.size for entry in await asyncio.to_thread(store.entries))
+    async with _opened(settings) as store:
+        if not everything:
+            await asyncio.to_thread(_pin_served, store)
+        before = await asyncio.to_thread(_size, store)
+        deleted = await asyncio.to_thread(store.prune)
+        after = await asyncio.to_thread(_size, store)
     _ERR.print(f"deleted {len(deleted)} file(s), {decimal(before - after)}")
     return 0
 
@@ -132,7 +135,16 @@ def _pin_served(store: Store) -> None:
         store.pin(owner(record.skill.path, record.digest), [*files, *filter(None, [component])])
 
 
-async def _opened(settings: Settings) -> Store:
+def _size(store: Store) -> int:
+    return sum(entry.size for entry in store.entries())
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncGenerator[Store, None]:
+    """The cache; what is pinned meanwhile, a daemon beside us does not evict either."""
     store = Store(settings.skill_build_cache, budget=settings.skill_build_cache_size)
     await asyncio.to_thread(store.open)
-    return store
+    try:
+        yield store
+    finally:
+        await asyncio.to_thread(store.close)

@@ -1,0 +1,69 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.settings import parse
+
+
+@pytest.mark.parametrize(
+    ("parser", "text", "value"),
+    [
+        (parse.boolean, "Yes", True),
+        (parse.boolean, "off", False),
+        (parse.words, "a, b,,c", ("a", "b", "c")),
+        (parse.words, ["a"], ("a",)),
+        (parse.address, "[::1]:80", ("::1", 80)),
+        (parse.whole, "0", 0),
+        (parse.whole, 7, 7),
+        (parse.ratio, "0.5", 0.5),
+        (parse.size, "1Ki", 1024),
+        (parse.seconds, "1m", 60.0),
+        (parse.optional_text, "", None),
+        (parse.optional_path, "", None),
+    ],
+)
+def test_values_are_read_from_text_and_toml(
+    parser: Callable[[object], object], text: object, value: object
+) -> None:
+    """The environment has only text, TOML has types."""
+    assert parser(text) == value
+
+
+@pytest.mark.parametrize(
+    ("parser", "text"),
+    [
+        (parse.boolean, "maybe"),
+        (parse.whole, True),
+        (parse.whole, "-1"),
+        (parse.whole, "1.5"),
+        (parse.positive, "0"),
+        (parse.ratio, "1.1"),
+        (parse.seconds, "0s"),
+        (parse.address, "localhost"),
+        (parse.address, "localhost:99999"),
+        (parse.policy, "fast"),
+        (parse.table, "x"),
+    ],
+)
+def test_other_values_are_refused(parser: Callable[[object], object], text: object) -> None:
+    """With a ValueError, whose sentence `load` completes."""
+    with pytest.raises(ValueError, match=r"\w"):
+        parser(text)
+
+
+def test_home_is_understood() -> None:
+    """As a shell would."""
+    assert parse.path("~/x") == Path("~/x").expanduser()
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_a_value_or_a_value_error(text: str) -> None:
+    """Nothing else escapes."""
+    for parser in (parse.whole, parse.ratio, parse.address, parse.boolean, parse.seconds):
+        try:
+            parser(text)
+        except ValueError:
+            continue

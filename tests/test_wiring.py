@@ -1,0 +1,133 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from prometheus_client import generate_latest
+
+from daemon.catalogue import Catalogue, ServedChat
+from daemon.errors import DaemonError, ErrorKind
+from daemon.names import SkillPath
+from daemon.observability.metrics import Metrics
+from daemon.reconcile.attempt import Event
+from daemon.settings.load import load
+from daemon.settings.model import Settings
+from daemon.skill import ChatSpec, RegistryRef
+from daemon.wiring import (
+    Built,
+    counter,
+    default_registry,
+    docker_config,
+    observer,
+    operators,
+    registry_options,
+)
+from daemon.workers.report import Finished
+
+PATH = SkillPath.parse("team", "greet")
+
+
+def test_the_default_registry_is_one_only_if_a_host_is_set() -> None:
+    """Its repository is without outer slashes."""
+    assert default_registry(Settings()) is None
+    assert default_registry(Settings(registry="r", base_repository="/a/b/")) == RegistryRef(
+        host="r", repository="a/b"
+    )
+
+
+def test_credentials_of_hosts_namespaces_and_the_default_stand_side_by_side() -> None:
+    """Each says where it was set, for error texts."""
+    settings = load(
+        environ={
+            "REGISTRY": "one:5000",
+            "REGISTRY_USER": "me",
+            "REGISTRY_PASSWORD": "hush",
+            "NAMESPACES__A__CONFIG_URL": "https://example.org/n.toml",
+            "NAMESPACES__A__REGISTRY": "three",
+            "NAMESPACES__A__REGISTRY_USER": "her",
+            "NAMESPACES__A__REGISTRY_PASSWORD": "hush",
+        },
+        config_text='[registries."two"]\nuser = "you"\npassword-file = "p"\nplain-http = true',
+    ).settings
+
+    options = registry_options(settings, operators(settings))
+
+    assert [(one.host, one.user, one.plain_http) for one in options] == [
+        ("two", "you", True),
+        ("one:5000", "me", False),
+        ("three", "her", False),
+    ]
+    assert options[0].password.file == Path("p")
+    assert "REGISTRY_USER" in options[1].source
+
+
+@pytest.mark.parametrize(
+    ("toml", "text"),
+    [
+        ('[registries."r"]\nuzer = "x"', "uzer is not a key: choose from ca, password"),
+        ('[registries]\n"r" = 1', "must be a table"),
+    ],
+)
+def test_a_mistake_in_a_registry_table_names_it(toml: str, text: str) -> None:
+    """Before anything starts."""
+    settings = load(environ={}, config_text=toml).settings
+
+    with pytest.raises(DaemonError, match=text) as caught:
+        registry_options(settings, operators(settings))
+    assert caught.value.kind is ErrorKind.CONFIGURATION
+
+
+def test_mistakes_in_operator_namespaces_are_all_told() -> None:
+    """With the nearest key."""
+    settings = load(environ={"NAMESPACES__A__DIRECTRY": "x", "NAMESPACES__B_": "y"}).settings
+
+    with pytest.raises(DaemonError) as caught:
+        operators(settings)
+    assert len(caught.value.detail.splitlines()) >= 2
+
+
+def test_docker_config_that_was_named_is_used_even_if_missing(tmp_path: Path) -> None:
+    """So that its absence is told."""
+    assert docker_config(Settings(docker_config=tmp_path / "x")) == tmp_path / "x"
+
+
+def _chat() -> Catalogue:
+    catalogue = Catalogue()
+    catalogue.serve(ServedChat(ChatSpec(PATH, "1", "m", "s"), "r", datetime.now(UTC)))
+    return catalogue
+
+
+async def test_only_components_are_built() -> None:
+    """A chat Skill has nothing to build."""
+    built = Built(_chat(), lambda path: path == PATH)
+
+    assert built.paths() == []
+    assert await built.discard(PATH)
+
+
+def test_calls_are_counted_while_the_skill_is_served() -> None:
+    """A series that nobody would drop any more must not begin."""
+    metrics, catalogue = Metrics(), _chat()
+    count = counter(metrics, catalogue)
+
+    count(Finished(PATH, None, 0.1, 0.0, warm=False))
+    catalogue.retire(PATH)
+    count(Finished(PATH, ErrorKind.INVALID_INPUT, 0.1, 0.0, warm=False))
+
+    text = generate_latest(metrics.registry).decode()
+    assert 'kernel_skill_execution_total{name="greet",namespace="team",status="ok"} 1.0' in text
+    assert "logic_error" not in text
+
+
+def test_the_series_of_a_retired_skill_are_dropped() -> None:
+    """And what changed is counted."""
+    metrics = Metrics()
+    observe = observer(metrics)
+
+    observe(Event("served", PATH, "r", phases={"pull": 0.2, "total": 1.0}))
+    assert 'fetch_duration_seconds_count{name="greet"' in generate_latest(metrics.registry).decode()
+    observe(Event("retired", PATH, "r"))
+
+    text = generate_latest(metrics.registry).decode()
+    assert 'name="greet"' not in text
+    assert 'skilld_changes_total{action="served",namespace="team"} 1.0' in text
+    assert 'skilld_install_step_seconds_count{step="pull"} 1.0' in text
