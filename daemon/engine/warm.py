@@ -62,10 +62,15 @@ class Spares:
         if shelf is not None:
             self._run(lambda: _clear(shelf))
 
-    def take(self, artifact: str, *, memory: int) -> Instance | None:
-        """Return a spare with this very cap, ready to run; None if there is none."""
+    def take(self, artifact: str, skill: Loaded, *, memory: int) -> Instance | None:
+        """
+        Return a spare of *skill* with this very cap, ready to run; None if there is none.
+
+        An artifact that was unloaded and loaded again is another *skill*: its exports can't be
+        found in instances of the first one.
+        """
         shelf = self._shelves.get(artifact)
-        if shelf is None or shelf.memory != memory:
+        if shelf is None or shelf.skill is not skill or shelf.memory != memory:
             return None
         try:
             instance = shelf.ready.popleft()

@@ -122,7 +122,7 @@ class Worker:
 
     def _execute(self, call: Call, skill: Loaded, run: messages.Run) -> None:
         before = time.thread_time()
-        spare = self._spares.take(run.artifact, memory=run.memory)
+        spare = self._spares.take(run.artifact, skill, memory=run.memory)
         instance = spare or skill.instantiate(memory=run.memory, call=call)
         output, broken = None, None
         try:
@@ -177,7 +177,7 @@ class Worker:
 
     def _load(self, load: messages.Load) -> None:
         try:
-            skill = self._loader.load(
+            skill = self._skills.get(load.artifact) or self._loader.load(
                 world=World(load.world),
                 kind=SkillKind(load.kind),
                 path=load.component,
@@ -187,7 +187,8 @@ class Worker:
         except DaemonError as error:
             self._send(messages.Loaded(load.artifact, failure=failure(error)))
             return
-        self._skills[load.artifact] = skill
+        # Two Skills may be one artifact, loaded at a time: warm instances fit the first one only.
+        skill = self._skills.setdefault(load.artifact, skill)
         if load.describe:
             self._describe(skill, load)
         else:

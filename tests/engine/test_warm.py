@@ -41,8 +41,8 @@ def skill(load: Load) -> Loaded:
     return load(components.function())
 
 
-def _take(nursery: _Nursery) -> bool:
-    instance = nursery.spares.take("a", memory=MEMORY)
+def _take(nursery: _Nursery, skill: Loaded) -> bool:
+    instance = nursery.spares.take("a", skill, memory=MEMORY)
     if instance is not None:
         instance.close()
     return instance is not None
@@ -55,10 +55,10 @@ def test_as_many_as_wanted_are_made_and_each_is_given_once(
     nursery.spares.want("a", skill, instances=2, memory=MEMORY)
     nursery.work()
 
-    assert [_take(nursery) for _ in range(3)] == [True, True, False]
+    assert [_take(nursery, skill) for _ in range(3)] == [True, True, False]
     nursery.spares.restock()
     nursery.work()
-    assert _take(nursery)
+    assert _take(nursery, skill)
 
 
 def test_a_spare_with_another_cap_is_not_given(nursery: _Nursery, skill: Loaded) -> None:
@@ -66,7 +66,18 @@ def test_a_spare_with_another_cap_is_not_given(nursery: _Nursery, skill: Loaded)
     nursery.spares.want("a", skill, instances=1, memory=MEMORY)
     nursery.work()
 
-    assert nursery.spares.take("a", memory=MEMORY - 1) is None
+    assert nursery.spares.take("a", skill, memory=MEMORY - 1) is None
+
+
+def test_a_spare_of_the_same_artifact_loaded_before_is_not_given(
+    nursery: _Nursery, skill: Loaded, load: Load
+) -> None:
+    """Its exports are not those of the one that is to be called."""
+    nursery.spares.want("a", skill, instances=1, memory=MEMORY)
+    nursery.work()
+
+    assert not _take(nursery, load(components.function()))
+    assert _take(nursery, skill)
 
 
 def test_nothing_is_made_while_somebody_computes(nursery: _Nursery, skill: Loaded) -> None:
@@ -79,7 +90,7 @@ def test_nothing_is_made_while_somebody_computes(nursery: _Nursery, skill: Loade
     nursery.gate.leave(turn)
     nursery.spares.restock()
     nursery.work()
-    assert _take(nursery)
+    assert _take(nursery, skill)
 
 
 def test_a_forgotten_skill_keeps_nothing(nursery: _Nursery, skill: Loaded) -> None:
@@ -89,22 +100,21 @@ def test_a_forgotten_skill_keeps_nothing(nursery: _Nursery, skill: Loaded) -> No
     nursery.spares.want("a", skill, instances=0, memory=MEMORY)
     nursery.work()
 
-    assert not _take(nursery)
+    assert not _take(nursery, skill)
 
 
 def test_metadata_that_fails_is_skipped_and_a_start_that_fails_is_not_repeated(
     nursery: _Nursery, load: Load
 ) -> None:
     """The call that needs the instance will report what is wrong."""
-    nursery.spares.want(
-        "a", load(components.function(describe="(unreachable)")), instances=1, memory=MEMORY
-    )
+    mute, sound = load(components.function(describe="(unreachable)")), load(components.function())
+    nursery.spares.want("a", mute, instances=1, memory=MEMORY)
     nursery.work()
-    assert _take(nursery)
+    assert _take(nursery, mute)
 
-    nursery.spares.want("a", load(components.function()), instances=1, memory=1)
+    nursery.spares.want("a", sound, instances=1, memory=1)
     assert nursery.work() < 10
-    assert nursery.spares.take("a", memory=1) is None
+    assert nursery.spares.take("a", sound, memory=1) is None
 
 
 def test_a_rehearsal_that_was_given_up_frees_the_place(nursery: _Nursery, skill: Loaded) -> None:
@@ -119,4 +129,4 @@ def test_a_rehearsal_that_was_given_up_frees_the_place(nursery: _Nursery, skill:
     nursery.spares.want("a", skill, instances=1, memory=MEMORY)
     nursery.work()
 
-    assert _take(nursery)
+    assert _take(nursery, skill)

@@ -67,6 +67,22 @@ def test_a_skill_of_the_sdk_answers_cold_and_warm(
     assert done.output == b'{"text":"Hello Bob"}'
 
 
+def test_an_artifact_that_is_loaded_again_keeps_its_warm_instances(
+    child: Child, sdk_skill: Skills, cache: Path
+) -> None:
+    """Two Skills of the same component: the second one is installed while the first is hot."""
+    _load(child, sdk_skill("hello"), cache)
+    child.say(messages.Warm("skill", 1, 1 << 30))
+    _load(child, sdk_skill("hello"), cache)
+
+    done = child.run(b'{"topic":"Bob"}', memory=1 << 30)
+    while not done.warm:
+        assert done.output == b'{"text":"Hello Bob"}'
+        done = child.run(b'{"topic":"Bob"}', memory=1 << 30)
+
+    assert done.output == b'{"text":"Hello Bob"}'
+
+
 def test_a_split_skill_with_strings_answers_the_same(
     child: Child, sdk_skill: Skills, cache: Path
 ) -> None:
