@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Literal
 
-from daemon.errors import DaemonError
+from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Digest, SkillPath
 from daemon.reconcile.backoff import delay
 from daemon.reconcile.plan import NEVER
@@ -71,9 +71,23 @@ class Attempt:
         return isinstance(self.spec, ChatSpec) or self.spec.digest is not None
 
     @property
-    def from_directory(self) -> bool:
-        """Whether a look costs no network, so that every tick may take one."""
-        return isinstance(self.spec, SkillSpec) and self.spec.registry.directory is not None
+    def at_every_tick(self) -> bool:
+        """
+        Whether every tick may look: a directory costs no network, and its files kick the tick.
+
+        A file that was missing or at fault may be there by now; other failures keep their backoff.
+        """
+        spec, failure = self.spec, self.failure
+        if self.pinned or not isinstance(spec, SkillSpec) or spec.registry.directory is None:
+            return False
+        return failure is None or self.stalled or failure.kind == ErrorKind.NOT_IN_REGISTRY
+
+    @property
+    def on_request(self) -> bool:
+        """Whether to look when somebody asks for it: not before the time that a registry named."""
+        if self.failure is None:
+            return not self.pinned
+        return self.failure.retry_after is None
 
     def succeeded(self, *, now: float, interval: float) -> bool:
         """Note a success; look at a moving tag again after *interval*. True after a failure."""

@@ -92,7 +92,7 @@ class Reconciler:
         await self._find_lost_files()
         self._passed = True
         for attempt in self._attempts.values():
-            if attempt.from_directory and not attempt.pinned and attempt.failure is None:
+            if attempt.at_every_tick:
                 attempt.due = noticed
         self._enable_tools()
         self._apply(noticed)
@@ -101,10 +101,10 @@ class Reconciler:
             self._report(name)
 
     def look_again(self) -> None:
-        """Let the next pass ask every remote file and moving tag, whatever was asked just now."""
+        """Let the next pass ask every remote file and moving tag, and try what failed, at once."""
         self._loader.remotes.expire()
         for attempt in self._attempts.values():
-            if not attempt.pinned and attempt.failure is None:
+            if attempt.on_request:
                 attempt.due = time.monotonic()
 
     def rebuild(self, path: SkillPath) -> bool:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Digest, Tag
 from daemon.reconcile.attempt import Attempt
@@ -61,3 +63,28 @@ def test_a_permanent_failure_refuses_the_digest() -> None:
     assert moving.stalled
     assert moving.refused == DIGEST
     assert (moving.due, pinned.due) == (110.0, NEVER)
+
+
+def test_files_are_looked_at_whenever_something_happens() -> None:
+    """Also those that were missing or at fault; what failed on the way waits for its time."""
+    spec = SkillSpec(path("team/a"), RegistryRef(directory=Path("skills")))
+    fine, missing, broken, unlucky = (
+        Attempt(spec=spec, generation=1, noticed=0.0, digest=DIGEST) for _ in range(4)
+    )
+    failed(missing, DaemonError(ErrorKind.NOT_IN_REGISTRY, "no a.wasm"))
+    failed(broken, BAD)
+    failed(unlucky, DaemonError(ErrorKind.COMPILE_LIMIT, "too slow"))
+
+    found = [one.at_every_tick for one in (fine, missing, broken, unlucky)]
+
+    assert found == [True, True, True, False]
+    assert not attempt().at_every_tick
+
+
+def test_whoever_asks_is_obeyed_unless_the_registry_named_a_time() -> None:
+    """A reload tries again what failed; a pin that is served has nothing to look for."""
+    moving, pinned, down, limited = attempt(), attempt(pinned=True), attempt(), attempt()
+    failed(down, DOWN)
+    failed(limited, DaemonError(ErrorKind.REGISTRY_RATE_LIMITED, "slow down", retry_after=77.0))
+
+    assert [one.on_request for one in (moving, pinned, down, limited)] == [True, False, True, False]
