@@ -37,7 +37,9 @@ def default_registry(settings: Settings) -> RegistryRef | None:
 
 def docker_config(settings: Settings) -> Path | None:
     """Docker's config.json: as set, or where docker keeps it; None where there is none."""
-    path = settings.docker_config or Path("~/.docker/config.json").expanduser()
+    path = settings.docker_config or Path("~/.docker").expanduser()
+    if path.is_dir():  # what docker itself means by DOCKER_CONFIG
+        path /= "config.json"
     return path if settings.docker_config or path.is_file() else None
 
 

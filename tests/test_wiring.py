@@ -90,6 +90,13 @@ def test_docker_config_that_was_named_is_used_even_if_missing(tmp_path: Path) ->
     assert docker_config(Settings(docker_config=tmp_path / "x")) == tmp_path / "x"
 
 
+def test_docker_config_may_be_dockers_directory(tmp_path: Path) -> None:
+    """Docker's own variable of this name is one, and may be in the environment already."""
+    found = docker_config(Settings(docker_config=tmp_path))
+
+    assert found == tmp_path / "config.json"
+
+
 def _chat() -> Catalogue:
     catalogue = Catalogue()
     catalogue.serve(ServedChat(ChatSpec(PATH, "1", "m", "s"), "r", datetime.now(UTC)))

@@ -91,7 +91,7 @@ class Settings:
     docker_config: Path | None = _setting(
         parse.optional_path,
         None,
-        "Docker's config.json for registry credentials (default: docker's own).",
+        "Docker's config.json, or its directory, for registry logins (default: docker's own).",
     )
     component_size_limit: int = _setting(parse.size, 512 << 20, "Largest component that is pulled.")
     precompile: Literal["tiered", "split", "whole"] = _setting(
