@@ -13,9 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.errors import DaemonError, ErrorKind
-from daemon.registries.options import RegistryOptions
-
-IDENTITY_TOKEN_USER = "<token>"  # noqa: S105 - docker's mark for a secret that is a refresh token
+from daemon.registries.options import IDENTITY_TOKEN_USER, RegistryOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from oras.auth.base import AuthBackend
 from oras.auth.utils import get_basic_auth
 
 from daemon.errors import DaemonError, ErrorKind
-from daemon.registries.credentials import IDENTITY_TOKEN_USER
+from daemon.registries.options import IDENTITY_TOKEN_USER
 
 _HELPER_TIMEOUT = 10.0
 _NOT_FOUND = "credentials not found"  # what helpers print, exiting with 1, if they have none

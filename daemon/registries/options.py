@@ -9,6 +9,8 @@ from pathlib import Path
 
 from daemon.secret import Secret
 
+IDENTITY_TOKEN_USER = "<token>"  # noqa: S105 - docker's mark for a secret that is a refresh token
+
 
 @dataclass(frozen=True, slots=True)
 class RegistryOptions:
