@@ -6,6 +6,7 @@ when to try (`plan`), and the whole artifact behind the split one (`upgrade`).
 """
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Set
@@ -22,6 +23,7 @@ from daemon.reconcile import state
 from daemon.reconcile.ports import Precompiler, Registries, Store, Variant, Workers
 from daemon.skill import Artifact, Failure, Limits, RegistryRef, SkillMetadata, SkillSpec
 
+_log = logging.getLogger(__name__)
 Policy = Literal["split", "whole", "tiered"]
 _MOST_AT_A_REGISTRY = 16
 
@@ -73,16 +75,30 @@ class Installer:
         self.policy: Policy = policy
         self._limits = limits or Limits()
         self._gates: dict[str, asyncio.Semaphore] = {}
+        self._last: dict[SkillPath, tuple[SkillSpec, Digest]] = {}
         self._held: set[str] = set()  # artifacts that workers were asked to load
         self._loading: Counter[str] = Counter()
 
-    async def resolve(self, spec: SkillSpec, *, phases: Phases) -> Digest:
-        """Return the digest that *spec* means now. Raises DaemonError."""
+    async def resolve(self, spec: SkillSpec, *, phases: Phases, or_last: bool = False) -> Digest:
+        """
+        Return the digest that *spec* means now. Raises DaemonError.
+
+        With *or_last* what it meant when it was served last will do, where no registry can tell:
+        its component may still be on disk, though compiled for another machine, or damaged.
+        """
         if spec.digest is not None:
             return spec.digest
-        with phases.of("resolve"):
-            async with self._at(spec.registry):
-                return await self._registries.get(spec.registry).resolve(spec.path.name, spec.tag)
+        try:
+            with phases.of("resolve"):
+                async with self._at(spec.registry):
+                    registry = self._registries.get(spec.registry)
+                    return await registry.resolve(spec.path.name, spec.tag)
+        except DaemonError as error:
+            before, digest = self._last.get(spec.path, (None, None))
+            if not or_last or digest is None or before != spec:
+                raise
+            _log.warning("%s: %s; its last version is taken", spec.path, error)
+            return digest
 
     async def install(self, spec: SkillSpec, digest: Digest, *, phases: Phases) -> Installed:
         """Pull, compile and load what is not there yet. Raises DaemonError."""
@@ -94,6 +110,7 @@ class Installer:
 
     async def restore(self, spec: SkillSpec, digest: Digest) -> Installed | None:
         """Load what is on disk, without any registry; None where it is not. Raises DaemonError."""
+        self._last[spec.path] = spec, digest
         artifact = await self._cached(digest)
         if artifact is None:
             return None
@@ -129,6 +146,7 @@ class Installer:
 
     def served(self, spec: SkillSpec, found: Installed, *, revision: str) -> ServedSkill:
         """Return what shall answer for *spec* from now on."""
+        self._last[spec.path] = spec, found.digest
         return ServedSkill(
             spec=spec,
             digest=found.digest,

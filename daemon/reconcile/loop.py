@@ -261,10 +261,12 @@ class Reconciler:
         spec, revision = attempt.spec, self._revision(attempt.spec.path)
         if isinstance(spec, ChatSpec):
             return ServedChat(spec, revision, _now())
-        attempt.digest = digest = await self._installer.resolve(spec, phases=phases)
+        current = self._catalogue.served.get(spec.path)
+        attempt.digest = digest = await self._installer.resolve(
+            spec, phases=phases, or_last=current is None or attempt.repair
+        )
         if digest == attempt.refused and attempt.failure is not None:
             raise DaemonError(ErrorKind(attempt.failure.kind), attempt.failure.message)
-        current = self._catalogue.served.get(spec.path)
         if isinstance(current, ServedSkill) and current.digest == digest and not attempt.repair:
             return self._installer.relabelled(current, spec, revision=revision)
         found = await self._installer.install(spec, digest, phases=phases)

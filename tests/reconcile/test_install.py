@@ -57,6 +57,20 @@ async def test_restoring_asks_no_registry(world: World, tmp_path: Path) -> None:
     assert found.digest == digest
 
 
+async def test_what_a_tag_meant_last_will_do_while_no_registry_can_tell(world: World) -> None:
+    """For a Skill that does not answer, by the same wish; others keep what they have."""
+    digest = world.registry.push("a", "v1", "A1")
+    installed = await world.installer.install(SPEC, digest, phases=Phases())
+    world.installer.served(SPEC, installed, revision="")
+    world.registry.broken = DaemonError(ErrorKind.REGISTRY_UNAVAILABLE, "down")
+    other = SkillSpec(SPEC.path, SPEC.registry, Tag("v2"))
+
+    assert await world.installer.resolve(SPEC, phases=Phases(), or_last=True) == digest
+    for spec, or_last in ((SPEC, False), (other, True)):
+        with pytest.raises(DaemonError):
+            await world.installer.resolve(spec, phases=Phases(), or_last=or_last)
+
+
 def test_a_team_may_lower_its_caps_only(tmp_path: Path) -> None:
     """The operator's are the ceiling."""
     world = World(tmp_path)

@@ -260,6 +260,26 @@ async def test_a_restart_serves_from_disk_without_a_registry(world: World) -> No
     await again.stop()
 
 
+async def test_what_fits_no_longer_is_compiled_anew_without_a_registry(world: World) -> None:
+    """After an upgrade, or damage: at a restart, and while it is served."""
+    digest = world.registry.push("a", "v1", "A1")
+    world.write("team", ONE)
+    await world.reconcile()
+    world.registry.broken = DaemonError(ErrorKind.REGISTRY_UNAVAILABLE, "down")
+    world.store.artifact_path(digest, "split").unlink()
+
+    again = await world.restarted()
+    await again.reconciler.restore()
+    assert again.contents() == {}
+    await again.reconcile()
+    assert again.contents() == {"team/a": "A1"}
+
+    again.store.artifact_path(digest, "split").unlink()
+    await again.reconcile()
+    assert again.store.artifact_path(digest, "split").exists()
+    await again.stop()
+
+
 async def test_a_wiped_cache_is_filled_again(world: World) -> None:
     """The Skill never stops answering."""
     world.registry.push("a", "v1", "A1")
