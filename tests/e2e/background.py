@@ -1,4 +1,4 @@
-"""Asynchronous servers for tests that block: each runs in a thread with an event loop of its own."""
+"""Asynchronous servers for tests that block: each in a thread with an event loop of its own."""
 
 import asyncio
 import threading

@@ -13,7 +13,7 @@ from tests.e2e.skills import wanting
 
 @pytest.fixture(scope="session")
 def primed(sdk_skill: Skills, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], None]:
-    """`primed(root)`: give a daemon below *root* the cache of one that served an SDK-built Skill."""
+    """`primed(root)`: give a daemon the cache of another that served an SDK-built Skill."""
     origin = tmp_path_factory.mktemp("primed")
     text = wanting("hello", path=sdk_skill("hello").parent)
     with running(origin, PRECOMPILE="split") as daemon:

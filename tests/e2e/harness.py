@@ -47,7 +47,7 @@ class Daemon:
         self.namespaces = root / "namespaces"
         self.namespaces.mkdir(parents=True, exist_ok=True)
         self.cache = root / "cache"
-        self._settings = {
+        self.settings = {
             "KERNEL_ADDRESS": "127.0.0.1:0",
             "METRICS_ADDRESS": "127.0.0.1:0",
             "NAMESPACES_ROOT": str(self.namespaces),
@@ -69,7 +69,7 @@ class Daemon:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "daemon", "serve"],
             cwd=self.root,
-            env={**environment, **self._settings},
+            env={**environment, **self.settings},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -77,9 +77,7 @@ def test_a_bad_edit_keeps_all_that_is_served(daemon: Daemon, skills: Path) -> No
     daemon.write(wanting("one", "two", path=skills))
 
     daemon.answers("team/two", "two", within=10)
-    daemon.eventually(
-        lambda: daemon.condition("team"), lambda ready: ready.get("status") == "True"
-    )
+    daemon.eventually(lambda: daemon.condition("team"), lambda ready: ready.get("status") == "True")
     assert daemon.status("team")["problems"] == []
 
 

@@ -38,7 +38,7 @@ def test_no_call_fails_while_a_skill_is_updated_fifty_times(tmp_path: Path) -> N
 
         assert hammer.failures == []
         assert len(hammer.answers) > UPDATES // 2
-        assert daemon.metric('kernel_skill_cache_items') == 1
+        assert daemon.metric("kernel_skill_cache_items") == 1
 
 
 def test_no_call_fails_when_edits_come_faster_than_they_can_be_served(tmp_path: Path) -> None:
