@@ -4,46 +4,70 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.inference_stub import Handler, StubBackend, main, refused
+from tests.inference_stub import Handler, StubBackend, error, main, refused
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+_HEAD = {"id": "chatcmpl-1", "created": 1700000000, "system_fingerprint": "fp_1"}
 
 
 def routes(stub: StubBackend) -> dict[str, Handler]:
     """`/chat/completions` and `/completions`; `stub.replies` are answers or lists of chunks."""
 
     async def chat(request: web.Request) -> web.StreamResponse:
-        return await _answer(stub, request, _chat())
+        body = await _admit(stub, request, needs="messages")
+        message = {"role": "assistant", "content": "Hello", "refusal": None}
+        if not body.get("stream"):
+            return _whole(stub, body, kind="chat.completion", choice={"message": message})
+        first = {"role": "assistant", "content": "", "refusal": None}
+        choices = [{"delta": first}, {"delta": {"content": "Hello"}}, {"delta": {}}]
+        return await _stream(stub, request, body, kind="chat.completion.chunk", choices=choices)
 
     async def complete(request: web.Request) -> web.StreamResponse:
-        return await _answer(stub, request, {"text": "Hello"})
+        body = await _admit(stub, request, needs="prompt")
+        if not body.get("stream"):
+            return _whole(stub, body, kind="text_completion", choice={"text": "Hello"})
+        choices = [{"text": "Hello"}, {"text": ""}]
+        return await _stream(stub, request, body, kind="text_completion", choices=choices)
 
     return {"/chat/completions": chat, "/completions": complete}
 
 
-def _chat() -> dict[str, Any]:
-    return {"message": {"role": "assistant", "content": "Hello"}}
-
-
-async def _answer(
-    stub: StubBackend, request: web.Request, choice: dict[str, Any]
-) -> web.StreamResponse:
+async def _admit(stub: StubBackend, request: web.Request, *, needs: str) -> Any:
     body = await stub.admit(request)
-    if body["model"] not in stub.models:
-        raise refused(404, {"error": {"message": "no such model", "code": "model_not_found"}})
-    if body.get("stream"):
-        chunks = stub.replies.popleft() if stub.replies else _chunks(choice)
-        return await stub.stream(request, chunks)
-    whole = {"choices": [{**choice, "index": 0, "finish_reason": "stop"}], "usage": USAGE}
-    return web.json_response(stub.replies.popleft() if stub.replies else whole)
+    for name in ("model", needs):
+        if name not in body:
+            raise refused(400, error(f"Missing required parameter: '{name}'."))
+    if stub.models is not None and body["model"] not in stub.models:
+        text = f"The model `{body['model']}` does not exist or you do not have access to it."
+        raise refused(404, error(text, code="model_not_found"))
+    return body
 
 
-def _chunks(choice: dict[str, Any]) -> list[Any]:
-    message = choice.get("message")
-    first = {"index": 0, "delta": message} if message else {"index": 0, **choice}
-    last = {"index": 0, "delta": {}, "finish_reason": "stop"}
-    return [{"choices": [first]}, {"choices": [last]}, {"choices": [], "usage": USAGE}, "[DONE]"]
+def _whole(stub: StubBackend, body: Any, *, kind: str, choice: dict[str, Any]) -> web.Response:
+    if stub.replies:
+        return web.json_response(stub.replies.popleft())
+    choice = {"index": 0, **choice, "logprobs": None, "finish_reason": "stop"}
+    head = {**_HEAD, "object": kind, "model": body["model"]}
+    return web.json_response({**head, "choices": [choice], "usage": USAGE})
+
+
+async def _stream(
+    stub: StubBackend, request: web.Request, body: Any, *, kind: str, choices: list[Any]
+) -> web.StreamResponse:
+    if stub.replies:
+        return await stub.stream(request, stub.replies.popleft())
+    # With usage asked for, all chunks but the last say that they have none.
+    counts = (body.get("stream_options") or {}).get("include_usage", False)
+    head = {**_HEAD, "object": kind, "model": body["model"]}
+    none = {"usage": None} if counts else {}
+    chunks: list[Any] = [
+        {**head, "choices": [{"index": 0, **it, "logprobs": None, "finish_reason": None}], **none}
+        for it in choices
+    ]
+    chunks[-1]["choices"][0]["finish_reason"] = "stop"
+    usage = [{**head, "choices": [], "usage": USAGE}] if counts else []
+    return await stub.stream(request, [*chunks, *usage, "[DONE]"])
 
 
 if __name__ == "__main__":
-    main(_stub := StubBackend(), routes(_stub))
+    main(routes)

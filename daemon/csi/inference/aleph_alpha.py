@@ -38,8 +38,8 @@ class AlephAlphaInference:
     async def complete(self, request: csi.CompletionRequest, caller: csi.Caller) -> csi.Completion:
         """See `csi.Inference`."""
         body = native.encode_completion(request)
-        answer = await self._backend.fetch(_call("complete", request.model, caller, body=body))
-        return native.decode_completion(answer, request.params)
+        call = _call("complete", request.model, caller, body=body)
+        return native.decode_completion(await self._backend.fetch(call), request.params, call.asked)
 
     async def completion_stream(
         self, request: csi.CompletionRequest, caller: csi.Caller
@@ -50,9 +50,7 @@ class AlephAlphaInference:
         ended = False
         async with aclosing(self._backend.events(call)) as events:
             async for event in events:
-                if event.data == chat.DONE:
-                    break
-                for one in native.decode_event(event.data, request):
+                for one in native.decode_event(event.data, request.params, call.asked):
                     ended = ended or isinstance(one, csi.End)
                     yield one
         if not ended:
@@ -63,8 +61,8 @@ class AlephAlphaInference:
     ) -> list[csi.TextScore]:
         """See `csi.Inference`."""
         body = native.encode_explanation(request)
-        answer = await self._backend.fetch(_call("explain", request.model, caller, body=body))
-        return native.decode_explanation(answer)
+        call = _call("explain", request.model, caller, body=body)
+        return native.decode_explanation(await self._backend.fetch(call), call.asked)
 
     async def tokenizer(self, model: str, caller: csi.Caller) -> bytes:
         """Return the model's `tokenizer.json`."""

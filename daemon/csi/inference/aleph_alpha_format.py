@@ -4,12 +4,12 @@ The native format of Aleph Alpha's inference: our types to JSON and back. Pure.
 Leaves out chat, for which it speaks OpenAI's format (`chat_format`).
 """
 
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from daemon.csi import interface as csi
-from daemon.csi.inference.failures import explain_refusal, malformed, read_refusal
+from daemon.csi.inference.failures import NULL, Asked, decode, malformed, refused_inside
 
 _PLAIN_PARAMS = ("temperature", "top_k", "top_p", "frequency_penalty", "presence_penalty")
 _FINISH: dict[str, csi.FinishReason] = {
@@ -20,8 +20,6 @@ _FINISH: dict[str, csi.FinishReason] = {
     "stop_sequence_reached": "stop",
     "content_filter": "content-filter",
 }
-
-_T = TypeVar("_T")
 
 
 def encode_completion(request: csi.CompletionRequest, *, stream: bool = False) -> bytes:
@@ -66,16 +64,17 @@ class _Piece(msgspec.Struct):
 
 
 class _Whole(msgspec.Struct):
-    completions: list[_Piece]
-    num_tokens_prompt_total: int
-    num_tokens_generated: int
+    completions: list[_Piece] = []
+    num_tokens_prompt_total: int | None = None
+    num_tokens_generated: int | None = None
+    error: msgspec.Raw = NULL
 
 
 class _Event(_Piece):
     type: str = ""
     num_tokens_prompt_total: int = 0
     num_tokens_generated: int = 0
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = NULL
 
 
 class _Score(msgspec.Struct):
@@ -94,33 +93,41 @@ class _Explanation(msgspec.Struct):
 
 
 class _Explanations(msgspec.Struct):
-    explanations: list[_Explanation]
+    explanations: list[_Explanation] = []
+    error: msgspec.Raw = NULL
 
 
-def decode_completion(body: bytes, params: csi.CompletionParams) -> csi.Completion:
-    """Read a whole answer. Raises DaemonError(CSI_UPSTREAM) if it is malformed."""
-    answer = _decode(body, _Whole)
+_wholes = msgspec.json.Decoder(_Whole)
+_events = msgspec.json.Decoder(_Event)
+_explanations = msgspec.json.Decoder(_Explanations)
+_scores = msgspec.json.Decoder(_Score)
+
+
+def decode_completion(body: bytes, params: csi.CompletionParams, asked: Asked) -> csi.Completion:
+    """Read a whole answer. Raises DaemonError, CSI_UPSTREAM if it is malformed."""
+    answer = decode(_wholes, body)
+    _check(answer.error, body, asked)
     if not answer.completions:
         raise malformed("it has no completion")
     piece = answer.completions[0]
+    if answer.num_tokens_prompt_total is None or answer.num_tokens_generated is None:
+        raise malformed("its numbers of tokens are missing")
     usage = csi.TokenUsage(answer.num_tokens_prompt_total, answer.num_tokens_generated)
-    reason = _finish(piece.finish_reason)
+    reason = _finish(piece.finish_reason, asked)
     return csi.Completion(_text(piece, params), reason, usage, _distributions(piece, params))
 
 
-def decode_event(data: str, request: csi.CompletionRequest) -> list[csi.InferenceEvent]:
+def decode_event(data: str, params: csi.CompletionParams, asked: Asked) -> list[csi.InferenceEvent]:
     """Return the events of one chunk; an unknown type gives none."""
-    event = _decode(data, _Event)
-    if event.error is not None:
-        refusal = read_refusal(500, data.encode())
-        raise explain_refusal(refusal, path="complete", model=request.model)
+    event = decode(_events, data)
+    _check(event.error, data, asked)
     match event.type:
         case "stream_chunk":
-            text = _text(event, request.params)
-            found = _distributions(event, request.params)
+            text = _text(event, params)
+            found = _distributions(event, params)
             return [csi.Append(text, found)] if text or found else []
         case "stream_summary":
-            return [csi.End(_finish(event.finish_reason))]
+            return [csi.End(_finish(event.finish_reason, asked))]
         case "completion_summary":
             usage = csi.TokenUsage(event.num_tokens_prompt_total, event.num_tokens_generated)
             return [csi.Usage(usage)]
@@ -128,27 +135,26 @@ def decode_event(data: str, request: csi.CompletionRequest) -> list[csi.Inferenc
             return []
 
 
-def decode_explanation(body: bytes) -> list[csi.TextScore]:
+def decode_explanation(body: bytes, asked: Asked) -> list[csi.TextScore]:
     """Return the scores of the prompt's text, not those of the target."""
-    answer = _decode(body, _Explanations)
+    answer = decode(_explanations, body)
+    _check(answer.error, body, asked)
     if not answer.explanations:
         raise malformed("it has no explanation")
     items = (item for item in answer.explanations[0].items if item.type == "text")
-    scores = (_decode(bytes(score), _Score) for item in items for score in item.scores)
+    scores = (decode(_scores, bytes(score)) for item in items for score in item.scores)
     return [csi.TextScore(score.start, score.length, score.score) for score in scores]
 
 
-def _decode(text: str | bytes, kind: type[_T]) -> _T:
-    try:
-        return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise malformed(str(error)) from error
+def _check(error: msgspec.Raw, text: str | bytes, asked: Asked) -> None:
+    if bytes(error) != b"null":
+        raise refused_inside(text, asked)
 
 
-def _finish(reason: str | None) -> csi.FinishReason:
+def _finish(reason: str | None, asked: Asked) -> csi.FinishReason:
     found = _FINISH.get(reason or "")
     if found is None:
-        raise malformed(f"unknown finish reason {(reason or '')[:40]!r}")
+        raise malformed(f"unknown finish reason {asked.quote(reason or '', limit=40)!r}")
     return found
 
 

@@ -12,7 +12,6 @@ from daemon.csi.inference.chat_format import ChatReader, decode_chat, encode_cha
 from daemon.csi.inference.http import Backend, Call
 
 PATH = "chat/completions"
-DONE = "[DONE]"
 
 
 async def chat(
@@ -21,7 +20,7 @@ async def chat(
     """Ask for a whole answer. Raises DaemonError of the CSI_* kinds."""
     body = encode_chat(request)
     call = Call(path=PATH, model=request.model, caller=caller, token=token, body=body)
-    return decode_chat(await backend.fetch(call))
+    return decode_chat(await backend.fetch(call), call.asked)
 
 
 async def chat_stream(
@@ -30,12 +29,9 @@ async def chat_stream(
     """Ask for an answer piece by piece; closing the generator closes the connection."""
     body = encode_chat(request, stream=True)
     call = Call(path=PATH, model=request.model, caller=caller, token=token, body=body)
-    reader = ChatReader(request.model)
+    reader = ChatReader(call.asked)
     async with aclosing(backend.events(call)) as events:
         async for event in events:
-            if event.data == DONE:
-                break
             for one in reader.read(event.data):
                 yield one
-    for one in reader.finish():
-        yield one
+    reader.finish()

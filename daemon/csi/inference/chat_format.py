@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 
 from daemon.csi import interface as csi
-from daemon.csi.inference.failures import explain_refusal, malformed, read_refusal
+from daemon.csi.inference.failures import NULL, Asked, decode, malformed, refused_inside
 from daemon.csi.inference.reasoning import Part, ThinkSplitter, split_answer
 from daemon.errors import DaemonError, ErrorKind
 
 ROLES = ("user", "assistant", "system", "tool", "developer")
-_PLAIN_ROLES = frozenset({"user", "system", "developer"})
+_PLAIN_ROLES = frozenset({"user", "system", "developer", "assistant"})
 _PLAIN_PARAMS = (
     "max_tokens", "max_completion_tokens", "temperature", "top_p", "frequency_penalty",
     "presence_penalty", "parallel_tool_calls", "reasoning_effort",
@@ -67,8 +67,6 @@ def _message(message: csi.Message) -> Json:
             role = message.role.lower()
             if role in _PLAIN_ROLES:
                 return {"role": role, "content": message.content}
-            if role == "assistant":
-                return {"role": role, "content": message.content}
             raise DaemonError(
                 ErrorKind.CSI_BAD_REQUEST,
                 f"the role {message.role!r} is not supported; allowed are {', '.join(ROLES)}",
@@ -95,7 +93,7 @@ def _function(function: csi.Function) -> Json:
     return _present(
         name=function.name,
         description=function.description,
-        parameters=_raw(function.parameters),
+        parameters=_raw(function.parameters, f"the parameters of the tool {function.name!r}"),
         strict=function.strict,
     )
 
@@ -112,7 +110,7 @@ def _response_format(wanted: csi.ResponseFormat) -> Json:
     schema = _present(
         name=wanted.name,
         description=wanted.description,
-        schema=_raw(wanted.schema),
+        schema=_raw(wanted.schema, f"the schema of {wanted.name!r}"),
         strict=wanted.strict,
     )
     return {"type": "json_schema", "json_schema": schema}
@@ -122,8 +120,16 @@ def _present(**values: object) -> Json:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _raw(text: bytes | None) -> msgspec.Raw | None:
-    return None if text is None else msgspec.Raw(text)
+def _raw(text: bytes | None, what: str) -> msgspec.Raw | None:
+    """Check that it is JSON: with anything else the whole body would not be, or say more."""
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text, type=msgspec.Raw).copy()
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise DaemonError(
+            ErrorKind.CSI_BAD_REQUEST, f"{what} can't be sent to the model: {error}"
+        ) from error
 
 
 # From JSON ------------------------------------------------------------------------------------
@@ -187,23 +193,24 @@ class WireUsage(msgspec.Struct):
 class _Answer(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: WireUsage | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = NULL
+    object: str = ""
 
 
 _answers = msgspec.json.Decoder(_Answer)
 
 
-def finish_reason(reason: str) -> csi.FinishReason:
+def finish_reason(reason: str, asked: Asked) -> csi.FinishReason:
     """Raises DaemonError(CSI_UPSTREAM) for one that is not in the contract."""
     found = _FINISH.get(reason)
     if found is None:
-        raise malformed(f"unknown finish reason {reason[:40]!r}")
+        raise malformed(f"unknown finish reason {asked.quote(reason, limit=40)!r}")
     return found
 
 
-def decode_chat(body: bytes) -> csi.ChatResponse:
-    """Read a whole answer. Raises DaemonError(CSI_UPSTREAM) if it is malformed."""
-    answer = _decode(body, "")
+def decode_chat(body: bytes, asked: Asked) -> csi.ChatResponse:
+    """Read a whole answer. Raises DaemonError, CSI_UPSTREAM if it is malformed."""
+    answer = _decode(body, asked)
     choice = answer.choices[0] if answer.choices else None
     if choice is None or choice.message is None:
         raise malformed("it has no choice with a message")
@@ -212,7 +219,7 @@ def decode_chat(body: bytes) -> csi.ChatResponse:
         raise malformed(f"{missing} is missing")
     return csi.ChatResponse(
         _spoken(choice.message),
-        finish_reason(choice.finish_reason),
+        finish_reason(choice.finish_reason, asked),
         answer.usage.plain(),
         _distributions(choice.logprobs),
     )
@@ -250,67 +257,78 @@ def _logprob(token: _Token) -> csi.Logprob:
         raise malformed("the bytes of a token are not bytes") from error
 
 
-def _decode(text: str | bytes, model: str) -> _Answer:
-    try:
-        answer = _answers.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise malformed(str(error)) from error
-    if answer.error is not None and bytes(answer.error) != b"null":
-        refusal = read_refusal(500, b'{"error":' + bytes(answer.error) + b"}")
-        raise explain_refusal(refusal, path="chat/completions", model=model)
+def _decode(text: str | bytes, asked: Asked) -> _Answer:
+    answer = decode(_answers, text)
+    if bytes(answer.error) != b"null" or answer.object == "error":
+        raise refused_inside(text, asked)
     return answer
 
 
 class ChatReader:
-    """Turns the chunks of one stream into events; owned by the reader of the stream."""
+    """
+    Turns the chunks of one stream into events; owned by the reader of the stream.
 
-    def __init__(self, model: str) -> None:
-        self._model = model
+    However the backend words it, there is one beginning, at the start, and one end.
+    """
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
         self._splitter: ThinkSplitter | None = ThinkSplitter()
         self._logprobs: list[csi.Distribution] = []
-        self.ended = False
+        self._begun = False
+        self._ended = False
 
     def read(self, data: str) -> list[csi.InferenceEvent]:
-        """Return the events of a chunk, in order. Raises DaemonError(CSI_UPSTREAM)."""
-        answer = _decode(data, self._model)
+        """Return the events of a chunk, in order. Raises DaemonError of the CSI_* kinds."""
+        answer = _decode(data, self._asked)
         events: list[csi.InferenceEvent] = []
-        if answer.choices:
+        if answer.choices and not self._ended:
             events += self._choice(answer.choices[0])
         if answer.usage is not None:
             events.append(csi.Usage(answer.usage.plain()))
         return events
 
-    def finish(self) -> list[csi.InferenceEvent]:
-        """Return what was held back. Raises DaemonError(CSI_UPSTREAM) if the end is missing."""
-        if not self.ended:
+    def finish(self) -> None:
+        """Raises DaemonError(CSI_UPSTREAM) if the end is missing."""
+        if not self._ended:
             raise malformed("the stream ended before the message did")
-        return self._flush()
 
     def _choice(self, choice: _Choice) -> list[csi.InferenceEvent]:
         said = choice.delta or _Said()
-        events: list[csi.InferenceEvent] = []
-        if said.role:
-            events.append(csi.Begin(said.role))
+        events: list[csi.InferenceEvent] = self._begin(said)
         if said.thought:
             events += [*self._flush(), csi.ReasoningDelta(said.thought)]
             self._splitter = None  # a backend that splits needs no second knife
+        if not said.thought and not said.tool_calls:
+            self._logprobs += _distributions(choice.logprobs)
         if said.content:
-            events += self._content(said.content, _distributions(choice.logprobs))
+            events += self._content(said.content)
         if said.tool_calls:
             events += [*self._flush(), csi.ToolCallDelta([_chunk(it) for it in said.tool_calls])]
         if choice.finish_reason:
-            events += [*self._flush(), csi.End(finish_reason(choice.finish_reason))]
-            self.ended = True
+            reason = finish_reason(choice.finish_reason, self._asked)
+            events += [*self._flush(), *self._late_logprobs(), csi.End(reason)]
+            self._ended = True
         return events
 
-    def _content(self, text: str, logprobs: list[csi.Distribution]) -> list[csi.InferenceEvent]:
+    def _begin(self, said: _Said) -> list[csi.InferenceEvent]:
+        if self._begun:
+            return []
+        self._begun = True
+        return [csi.Begin(said.role or "assistant")]
+
+    def _content(self, text: str) -> list[csi.InferenceEvent]:
         if self._splitter is None:
-            return [csi.Append(text, logprobs)]
-        self._logprobs += logprobs
+            return self._events([("content", text)])
         return self._events(self._splitter.feed(text))
 
     def _flush(self) -> list[csi.InferenceEvent]:
         return [] if self._splitter is None else self._events(self._splitter.finish())
+
+    def _late_logprobs(self) -> list[csi.InferenceEvent]:
+        """Those of tokens that are no text by themselves, with no text to follow."""
+        held, self._logprobs = self._logprobs, []
+        return [csi.Append("", held)] if held else []
 
     def _events(self, parts: list[Part]) -> list[csi.InferenceEvent]:
         events: list[csi.InferenceEvent] = []

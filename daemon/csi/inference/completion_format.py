@@ -10,7 +10,7 @@ import msgspec
 
 from daemon.csi import interface as csi
 from daemon.csi.inference.chat_format import WireUsage, finish_reason
-from daemon.csi.inference.failures import explain_refusal, malformed, read_refusal
+from daemon.csi.inference.failures import NULL, Asked, decode, malformed, refused_inside
 
 _PLAIN_PARAMS = (
     "max_tokens", "temperature", "top_k", "top_p", "frequency_penalty", "presence_penalty",
@@ -48,48 +48,46 @@ class _Choice(msgspec.Struct):
 class _Answer(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: WireUsage | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = NULL
+    object: str = ""
 
 
 _answers = msgspec.json.Decoder(_Answer)
 
 
-def decode_completion(body: bytes) -> csi.Completion:
-    """Read a whole answer. Raises DaemonError(CSI_UPSTREAM) if it is malformed."""
-    answer = _decode(body, "")
+def decode_completion(body: bytes, asked: Asked) -> csi.Completion:
+    """Read a whole answer. Raises DaemonError, CSI_UPSTREAM if it is malformed."""
+    answer = _decode(body, asked)
     if not answer.choices:
         raise malformed("it has no choice")
     choice = answer.choices[0]
     if choice.finish_reason is None or answer.usage is None:
         raise malformed("finish_reason or usage is missing")
-    reason = finish_reason(choice.finish_reason)
+    reason = finish_reason(choice.finish_reason, asked)
     return csi.Completion(
         choice.text, reason, answer.usage.plain(), _distributions(choice.logprobs)
     )
 
 
-def decode_completion_chunk(data: str, model: str) -> list[csi.InferenceEvent]:
-    """Return the events of a chunk, in order. Raises DaemonError(CSI_UPSTREAM)."""
-    answer = _decode(data, model)
+def decode_completion_chunk(data: str, asked: Asked) -> list[csi.InferenceEvent]:
+    """Return the events of a chunk, in order. Raises DaemonError, as above."""
+    answer = _decode(data, asked)
     events: list[csi.InferenceEvent] = []
     for choice in (answer.choices or [])[:1]:
-        if choice.text:
-            events.append(csi.Append(choice.text, _distributions(choice.logprobs)))
+        logprobs = _distributions(choice.logprobs)
+        if choice.text or logprobs:
+            events.append(csi.Append(choice.text, logprobs))
         if choice.finish_reason:
-            events.append(csi.End(finish_reason(choice.finish_reason)))
+            events.append(csi.End(finish_reason(choice.finish_reason, asked)))
     if answer.usage is not None:
         events.append(csi.Usage(answer.usage.plain()))
     return events
 
 
-def _decode(text: str | bytes, model: str) -> _Answer:
-    try:
-        answer = _answers.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise malformed(str(error)) from error
-    if answer.error is not None and bytes(answer.error) != b"null":
-        refusal = read_refusal(500, b'{"error":' + bytes(answer.error) + b"}")
-        raise explain_refusal(refusal, path="completions", model=model)
+def _decode(text: str | bytes, asked: Asked) -> _Answer:
+    answer = decode(_answers, text)
+    if bytes(answer.error) != b"null" or answer.object == "error":
+        raise refused_inside(text, asked)
     return answer
 
 

@@ -1,39 +1,57 @@
 """
 One request to an inference backend, bounded in time, size and number of attempts.
 
-Repeats only what is safe: no connection, no byte of an answer, or a refusal that asks for
-patience; never a stream that began. Leaves out what is asked and what the answer means.
+Repeats only what is safe: no connection, one that was idle and is lost before any answer, or a
+refusal that asks for patience; never a plain 500 (the request may be what breaks the backend), nor
+an answer that began. Leaves out what is asked and what the answer means.
 """
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import aiohttp
 
 from daemon.csi import interface as csi
-from daemon.csi.inference.failures import Refusal, explain_refusal, malformed, read_refusal
+from daemon.csi.inference.connections import Failed, Progress, broken, explain_failure, too_slow
+from daemon.csi.inference.failures import (
+    Asked,
+    explain_refusal,
+    malformed,
+    read_refusal,
+    refused_inside,
+    seconds,
+)
 from daemon.csi.inference.sse import OversizedEventError, SseEvent, SseParser
 from daemon.errors import DaemonError, ErrorKind
 
 _MAX_REFUSAL = 64 << 10
+_DONE = "[DONE]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """Times in seconds, sizes in bytes. `first_byte` is how long a model may think."""
+    """
+    Times in seconds, sizes in bytes.
+
+    `first_byte` is how long a model may think, `drain` how long a connection may take to become
+    free after the last event, `patience` how long a backend may ask us to stay away.
+    """
 
     connect: float = 5.0
     first_byte: float = 300.0
     idle: float = 60.0
     whole: float = 900.0
+    drain: float = 0.25
     answer: int = 64 << 20
     event: int = 1 << 20
     attempts: int = 4
     backoff: float = 0.5
     longest_backoff: float = 15.0
+    patience: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +74,14 @@ class Call:
             headers["Content-Type"] = "application/json"
         return headers
 
+    @property
+    def asked(self) -> Asked:
+        """What decoders need for the texts of their errors."""
+        return Asked(self.path, self.model, self.token)
+
 
 class Backend:
-    """A base URL and the session that all drivers share; the session's owner closes it."""
+    """A base URL and the session that all drivers share (`open_session`), whose owner closes it."""
 
     def __init__(
         self,
@@ -68,13 +91,15 @@ class Backend:
         bounds: Bounds | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        """*jitter* returns numbers in [0, 1)."""
+        """*jitter* returns numbers in [0, 1); *wall_clock* is what a `Retry-After` date means."""
         self._session = session
         self._url = url.rstrip("/")
         self._bounds = bounds or Bounds()
         self._sleep = sleep
         self._jitter = jitter
+        self._wall_clock = wall_clock
 
     async def fetch(self, call: Call) -> bytes:
         """Return the whole body of a good answer. Raises DaemonError of the CSI_* kinds."""
@@ -84,17 +109,25 @@ class Backend:
             return b"".join([piece async for piece in pieces])
 
     async def events(self, call: Call) -> AsyncGenerator[SseEvent, None]:
-        """Yield the events of a good answer; closing the generator closes the connection."""
+        """
+        Yield the events of a good answer up to `[DONE]`, which is left out, or its end.
+
+        Closing the generator closes the connection at once; one that ended is free for the next
+        request. Raises DaemonError of the CSI_* kinds, also for an event that tells an error.
+        """
         ends = self._ends(call)
         response = await self._open(call, ends)
         parser = SseParser(max_event=self._bounds.event)
         async with aclosing(self._pieces(response, ends)) as pieces:
             async for piece in pieces:
-                try:
-                    events = parser.feed(piece)
-                except OversizedEventError as error:
-                    raise malformed(str(error)) from error
-                for event in events:
+                if response.content_type == "application/json":  # not what was asked for
+                    raise refused_inside(piece, call.asked)
+                for event in _parsed(parser, piece):
+                    if event.data == _DONE:
+                        await self._drain(response)
+                        return
+                    if event.type == "error":
+                        raise refused_inside(event.data, call.asked)
                     yield event
 
     async def _pieces(
@@ -115,12 +148,18 @@ class Backend:
             async with asyncio.timeout_at(min(ends, self._now() + self._bounds.idle)):
                 return await response.content.readany()
         except TimeoutError as error:
-            raise _too_slow("stopped answering in the middle") from error
+            raise too_slow("stopped answering in the middle") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise DaemonError(
-                ErrorKind.CSI_UPSTREAM,
-                "the connection to the inference backend broke in the middle of its answer",
-            ) from error
+            raise broken("in the middle of its answer") from error
+
+    async def _drain(self, response: aiohttp.ClientResponse) -> None:
+        """Read the rest, nothing but the end mark, so that the connection can be kept."""
+        try:
+            async with asyncio.timeout(self._bounds.drain):
+                while await response.content.readany():
+                    pass
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            return  # everything asked for is here; the connection is closed instead of kept
 
     async def _open(self, call: Call, ends: float) -> aiohttp.ClientResponse:
         """Send until there is a good answer, nothing left to try, or no time."""
@@ -130,34 +169,25 @@ class Backend:
             outcome = await self._attempt(call, ends)
             if isinstance(outcome, aiohttp.ClientResponse):
                 return outcome
-            error, repeatable = outcome
-            delay = self._delay(attempt, error.retry_after)
+            delay = self._delay(attempt, outcome.error.retry_after)
             out_of_time = self._now() + delay >= ends
-            if not repeatable or attempt >= self._bounds.attempts or out_of_time:
-                raise error
+            if not outcome.repeatable or attempt >= self._bounds.attempts or out_of_time:
+                raise outcome.error
             await self._sleep(delay)
 
-    async def _attempt(
-        self, call: Call, ends: float
-    ) -> aiohttp.ClientResponse | tuple[DaemonError, bool]:
+    async def _attempt(self, call: Call, ends: float) -> aiohttp.ClientResponse | Failed:
+        progress = Progress()
         try:
-            response = await self._send(call, ends)
-        except (TimeoutError, aiohttp.ConnectionTimeoutError) as error:
-            connecting = isinstance(error, aiohttp.ConnectionTimeoutError)
-            return _too_slow("can't be reached" if connecting else "did not answer"), connecting
+            response = await self._send(call, ends, progress)
         except (aiohttp.InvalidURL, ValueError) as error:
             raise DaemonError(
-                ErrorKind.CONFIGURATION, "the URL of the inference backend is not valid"
+                ErrorKind.CONFIGURATION, "the URL or token of the inference backend is not valid"
             ) from error
         except (aiohttp.ClientError, OSError) as error:
-            return _unreachable(error), not isinstance(error, aiohttp.ClientResponseError)
-        if response.status < 300:
-            return response
-        refusal = await self._refusal(response, call, ends)
-        error_ = explain_refusal(refusal, path=call.path, model=call.model)
-        return error_, refusal.repeatable
+            return explain_failure(error, progress)
+        return response if response.status < 300 else await self._refused(response, call, ends)
 
-    async def _send(self, call: Call, ends: float) -> aiohttp.ClientResponse:
+    async def _send(self, call: Call, ends: float, progress: Progress) -> aiohttp.ClientResponse:
         bounds = self._bounds
         async with asyncio.timeout_at(min(ends, self._now() + bounds.first_byte)):
             return await self._session.request(
@@ -167,21 +197,20 @@ class Backend:
                 headers=call.headers,
                 allow_redirects=False,  # the token goes nowhere else
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=bounds.connect),
+                trace_request_ctx=progress,
             )
 
-    async def _refusal(self, response: aiohttp.ClientResponse, call: Call, ends: float) -> Refusal:
+    async def _refused(self, response: aiohttp.ClientResponse, call: Call, ends: float) -> Failed:
         body = b""
         async with aclosing(self._pieces(response, ends)) as pieces:
             async for piece in pieces:
                 body += piece
                 if len(body) >= _MAX_REFUSAL:
                     break
-        return read_refusal(
-            response.status,
-            body[:_MAX_REFUSAL],
-            retry_after=response.headers.get("Retry-After"),
-            secret=call.token,
-        )
+        wait = seconds(response.headers.get("Retry-After"), now=self._wall_clock())
+        refusal = read_refusal(response.status, body[:_MAX_REFUSAL], call.asked)
+        error = explain_refusal(replace(refusal, retry_after=wait), call.asked)
+        return Failed(error, repeatable=refusal.repeatable and (wait or 0) <= self._bounds.patience)
 
     def _delay(self, attempt: int, asked: float | None) -> float:
         if asked is not None:
@@ -199,11 +228,8 @@ class Backend:
         return asyncio.get_running_loop().time()
 
 
-def _too_slow(what: str) -> DaemonError:
-    return DaemonError(ErrorKind.CSI_TIMEOUT, f"the inference backend {what} within the time limit")
-
-
-def _unreachable(error: Exception) -> DaemonError:
-    # Only the operating system's word: the texts of the client hold addresses.
-    reason = getattr(error, "strerror", None) or type(error).__name__
-    return DaemonError(ErrorKind.CSI_UPSTREAM, f"the inference backend can't be reached: {reason}")
+def _parsed(parser: SseParser, piece: bytes) -> list[SseEvent]:
+    try:
+        return parser.feed(piece)
+    except OversizedEventError as error:
+        raise malformed(str(error)) from error

@@ -45,7 +45,7 @@ class OpenAiInference:
     async def complete(self, request: csi.CompletionRequest, caller: csi.Caller) -> csi.Completion:
         """See `csi.Inference`. CSI_NOT_CONFIGURED where the backend has no /completions."""
         call = self._completion(request, caller, encode_completion(request))
-        return decode_completion(await self._backend.fetch(call))
+        return decode_completion(await self._backend.fetch(call), call.asked)
 
     async def completion_stream(
         self, request: csi.CompletionRequest, caller: csi.Caller
@@ -55,9 +55,7 @@ class OpenAiInference:
         ended = False
         async with aclosing(self._backend.events(call)) as events:
             async for event in events:
-                if event.data == chat.DONE:
-                    break
-                for one in decode_completion_chunk(event.data, request.model):
+                for one in decode_completion_chunk(event.data, call.asked):
                     ended = ended or isinstance(one, csi.End)
                     yield one
         if not ended:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
+from daemon.csi.inference.connections import open_session
 from daemon.csi.inference.http import Backend, Bounds
 from tests import aleph_alpha_stub
 from tests.inference_stub import StubBackend, serve
@@ -19,7 +20,13 @@ async def stub() -> AsyncIterator[StubBackend]:
 
 
 @pytest.fixture
-async def backend(stub: StubBackend) -> AsyncIterator[Backend]:
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    """The session as the daemon opens it."""
+    async with open_session() as session:
+        yield session
+
+
+@pytest.fixture
+def backend(stub: StubBackend, session: aiohttp.ClientSession) -> Backend:
     """Impatient, so that timeouts are quick."""
-    async with aiohttp.ClientSession() as session:
-        yield Backend(session, stub.url, bounds=Bounds(backoff=0.001, first_byte=0.5, idle=0.3))
+    return Backend(session, stub.url, bounds=Bounds(backoff=0.001, first_byte=0.5, idle=0.3))

@@ -41,23 +41,6 @@ async def test_streams_split_at_every_byte(stub: StubBackend, driver: OpenAiInfe
     assert rest == [csi.Append("Hello"), csi.End("stop"), csi.Usage(USAGE)]
 
 
-async def test_one_chunk_yields_all_it_holds(stub: StubBackend, driver: OpenAiInference) -> None:
-    """One chunk yields all it holds."""
-    call = {"index": 0, "id": "1", "function": {"name": "f", "arguments": "{}"}}
-    delta = {"content": " <think>a</think>b", "tool_calls": [call]}
-    choice = {"delta": delta, "finish_reason": "function_call"}
-    stub.replies.append(
-        [{"choices": [choice], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}]
-    )
-    assert [event async for event in driver.chat_stream(ASK, CALLER)] == [
-        csi.ReasoningDelta("a"),
-        csi.Append("b"),
-        csi.ToolCallDelta([csi.ToolCallChunk(0, "1", "f", "{}")]),
-        csi.End("tool-calls"),
-        csi.Usage(USAGE),
-    ]
-
-
 async def test_complete_whole_and_in_pieces(driver: OpenAiInference) -> None:
     """Complete whole and in pieces."""
     request = csi.CompletionRequest("stub", "hi")
