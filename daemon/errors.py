@@ -51,6 +51,7 @@ class ErrorKind(StrEnum):
     CSI_BAD_REQUEST = "csi-bad-request"
     CSI_UNAUTHORIZED = "csi-unauthorized"
     CSI_UNKNOWN_MODEL = "csi-unknown-model"
+    CSI_NOT_FOUND = "csi-not-found"
     CSI_RATE_LIMITED = "csi-rate-limited"
     CSI_TIMEOUT = "csi-timeout"
     CSI_UPSTREAM = "csi-upstream"
