@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, cast
 
+import anyio
 import httpx2
 import mcp_types as types
 from mcp.client import Client
@@ -22,7 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from daemon.csi import interface as csi
 from daemon.csi.mcp import format as text
-from daemon.csi.mcp.http import SessionTransport
+from daemon.csi.mcp.http import SESSION_LOST, SessionTransport
 from daemon.csi.mcp.status import ServerOptions, ServerStatus, State, Timings, shown
 
 _log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ _FAILURES = (
     httpx2.HTTPError,
     RuntimeError,  # what the library raises for a version that it does not speak
     RecursionError,
+    anyio.BrokenResourceError,  # an answer that comes while the session is left
     _RefusedError,
 )
 """What a server, and the network to it, can do to a session."""
@@ -143,14 +145,14 @@ class Connection:
         try:
             await self._live(link)
         except* _FAILURES as group:
-            if not link.lost:
+            if not link.lost:  # else other requests of the session may fail, too
                 self._report(_words(_first(group)))
         return link
 
     async def _live(self, link: _Link) -> None:
         async with AsyncExitStack() as stack:
             async with asyncio.timeout(self._options.connect):
-                client = await stack.enter_async_context(self._connected(link))
+                client = await stack.enter_async_context(self._connected())
                 await self._list(client)
             link.client = client
             self._protocol = client.protocol_version
@@ -163,8 +165,8 @@ class Connection:
                 self._renew()  # before leaving, which may take a while
 
     @asynccontextmanager
-    async def _connected(self, link: _Link) -> AsyncIterator[Client]:
-        transport = SessionTransport(self._options, on_lost=lambda: self._lose(link))
+    async def _connected(self) -> AsyncIterator[Client]:
+        transport = SessionTransport(self._options)
         async with httpx2.AsyncClient(transport=transport) as http:
             streams = streamable_http_client(self._url, http_client=http)
             async with Client(
@@ -193,7 +195,7 @@ class Connection:
             subscription = group.create_task(self._subscribe(client), name=name)
             try:
                 await self._until_due()
-                while not link.lost and await self._refreshed(client):
+                while not link.lost and await self._refreshed(link, client):
                     await self._until_due()
             finally:
                 subscription.cancel()
@@ -205,14 +207,16 @@ class Connection:
                 await self._wake.wait()
         self._wake.clear()
 
-    async def _refreshed(self, client: Client) -> bool:
+    async def _refreshed(self, link: _Link, client: Client) -> bool:
         """List anew. False if the session had better be made anew."""
         try:
             async with asyncio.timeout(self._options.connect):
                 await self._list(client)
         except (MCPError, ValidationError, TimeoutError, _RefusedError) as error:
-            self._report(_words(error))
-            return self._calls > 0  # they may yet be answered
+            link.lost = _forgotten(error)
+            if not link.lost:
+                self._report(_words(error))
+            return self._calls > 0 and not link.lost  # they may yet be answered
         self._report(None)
         return True
 
@@ -284,12 +288,15 @@ class Connection:
         return pending.result()
 
     async def _worth_repeating(self, link: _Link, error: MCPError) -> bool:
+        if _forgotten(error):
+            self._lose(link)
+            return True
         if error.code == types.CONNECTION_CLOSED:
             self._wake.set()  # find out what is the matter
         if error.code == types.HEADER_MISMATCH and link.client is not None:
             await self._list(link.client)  # the schema that we know is out of date
             return True
-        return link.lost
+        return False
 
     def _failed(self, reason: str) -> csi.ToolError:
         return csi.ToolError(
@@ -313,6 +320,10 @@ async def _send(
     """
     params = types.CallToolRequestParams(name=name, arguments=arguments, _meta=meta)
     return await client.session.send_request(types.CallToolRequest(params=params), _CALL_RESULT)
+
+
+def _forgotten(error: Exception) -> bool:
+    return isinstance(error, MCPError) and error.code == SESSION_LOST
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

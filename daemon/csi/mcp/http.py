@@ -8,7 +8,7 @@ is read anew for each request. Leaves out redirects: the official client follows
 the origin that it was given.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
 
@@ -19,7 +19,9 @@ from mcp_types import CONNECTION_CLOSED
 from daemon.csi.mcp.status import ServerOptions
 from daemon.errors import DaemonError
 
-SESSION = "mcp-session-id"
+SESSION_LOST = -32098
+"""Our own code, of the range for such: the server knows the session no more, and did nothing."""
+_SESSION = "mcp-session-id"
 _METHOD = "mcp-method"
 _BRIEF = 5.0
 """Seconds for what nobody waits for: notifications, and the goodbye to a session."""
@@ -57,12 +59,9 @@ class _BoundedStream(httpx2.AsyncByteStream):
 class SessionTransport(httpx2.AsyncBaseTransport):
     """Sends the requests of one session; owned by it, closed with it."""
 
-    def __init__(
-        self, options: ServerOptions, *, on_lost: Callable[[], None], largest: int = 16 << 20
-    ) -> None:
-        """*on_lost* hears that the server knows the session no more; *largest* is in bytes."""
+    def __init__(self, options: ServerOptions, *, largest: int = 16 << 20) -> None:
+        """*largest* is that of a whole answer, in bytes."""
         self._options = options
-        self._on_lost = on_lost
         self._largest = largest
         self._inner = httpx2.AsyncHTTPTransport()
 
@@ -79,8 +78,9 @@ class SessionTransport(httpx2.AsyncBaseTransport):
             return _answer(HTTPStatus.SERVICE_UNAVAILABLE, error.detail)
         if request.method != "POST" or response.status_code < HTTPStatus.BAD_REQUEST:
             return self._bounded(response)
-        if response.status_code == HTTPStatus.NOT_FOUND and SESSION in request.headers:
-            self._on_lost()
+        if response.status_code == HTTPStatus.NOT_FOUND and _SESSION in request.headers:
+            await response.aclose()
+            return _answer(response.status_code, "the session is gone", code=SESSION_LOST)
         return await _readable(response)
 
     def _timeout(self, request: httpx2.Request) -> dict[str, float | None]:
@@ -147,8 +147,8 @@ def _status_text(status: int) -> str:
     return f"it answered {phrase}"
 
 
-def _answer(status: int, message: str) -> httpx2.Response:
-    error = {"code": CONNECTION_CLOSED, "message": message}
+def _answer(status: int, message: str, *, code: int = CONNECTION_CLOSED) -> httpx2.Response:
+    error = {"code": code, "message": message}
     return httpx2.Response(status, json={"jsonrpc": "2.0", "id": None, "error": error})
 
 

@@ -10,18 +10,22 @@ Of two tools with one name, the native one answers, else that of the server that
 `namespace.toml`; `status` tells what is shadowed.
 """
 
+from __future__ import annotations
+
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from daemon.csi import interface as csi
-from daemon.csi.mcp.connection import Connection
 from daemon.csi.mcp.status import ServerOptions, ServerStatus, Timings, shown
 from daemon.names import Namespace
 from daemon.tasks import Tasks
+
+if TYPE_CHECKING:
+    from daemon.csi.mcp.connection import Connection
 
 _log = logging.getLogger(__name__)
 
@@ -174,6 +178,9 @@ class McpServers:
             del self._shadowed[namespace]
 
     def _connect(self, key: Key) -> _Server:
+        # The official client takes 40 MB and half a second: only where a server is named.
+        from daemon.csi.mcp.connection import Connection  # noqa: PLC0415
+
         url, options = key
         connection = Connection(url, options=options, timings=self._timings, version=self._version)
         task = self._tasks.spawn(connection.run(), name=f"MCP server {shown(url)}")

@@ -1,0 +1,248 @@
+"""Sessions that last, against real servers of several eras that die and come back."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from daemon.csi import interface as csi
+from daemon.csi.mcp.status import ServerOptions, ServerStatus, Timings
+from daemon.secret import Secret
+from tests.csi.mcp.conftest import CALLER, TEAM, Open, Server, call, names
+from tests.waiting import until
+
+ERAS = ["modern", "sessions", "stateless"]
+
+
+def failed(result: csi.ToolResult | None) -> str:
+    """The reason of a failure."""
+    assert isinstance(result, csi.ToolError), result
+    return result.message
+
+
+@pytest.mark.parametrize("json", [False, True], ids=["events", "json"])
+@pytest.mark.parametrize("era", ERAS)
+async def test_servers_of_all_eras_answer(
+    server: Server, open_servers: Open, era: str, json: bool
+) -> None:
+    """With or without sessions, as events or as JSON; one handshake serves all calls."""
+    process = server(tools=["greet", "fail", "image"], era=era, json=json)
+    servers = await open_servers(process.url)
+    for who in ("Ada", "Bob"):
+        assert await call(servers, "greet", who=who) == csi.ToolOutput([f"stub: hello {who}"])
+    assert failed(await call(servers, "fail")) == "broken"
+    assert await call(servers, "image") == csi.ToolOutput(
+        ["stub: hello you", "[image: image/png, 5 bytes]"]
+    )
+    assert len(process.asked("tools/list")) == 1
+    assert len(process.asked("initialize")) == (era != "modern")
+    (status,) = servers.status(TEAM)
+    assert status == ServerStatus(
+        url=process.url,
+        state="ready",
+        tools=("fail", "greet", "image"),
+        protocol_version="2026-07-28" if era == "modern" else "2025-11-25",
+        server="stub 7",
+    )
+
+
+async def test_long_listings_come_in_pages(server: Server, open_servers: Open) -> None:
+    """All of them count."""
+    tools = [f"tool-{number}" for number in range(7)]
+    process = server(tools=tools, page=3)
+    servers = await open_servers(process.url)
+    assert await names(servers) == tools
+    assert len(process.asked("tools/list")) == 3
+
+
+async def test_a_listing_without_end_is_refused(server: Server, open_servers: Open) -> None:
+    """It would fill the memory."""
+    servers = await open_servers(server(tools=[f"t{n}" for n in range(101)], page=1).url)
+    assert await names(servers) == []
+    assert servers.status(TEAM)[0].error == "it lists its tools on more than 100 pages"
+
+
+@pytest.mark.parametrize("era", ["modern", "sessions"])
+async def test_a_changed_listing_is_heard_of(server: Server, open_servers: Open, era: str) -> None:
+    """Long before it would be asked for again."""
+    process = server(tools=["grow"], era=era)
+    servers = await open_servers(process.url)
+    assert await names(servers) == ["grow"]
+    listening = "GET" if era == "sessions" else "subscriptions/listen"
+    await until(lambda: bool(process.asked(listening)))
+    await call(servers, "grow")
+    await until(lambda: servers.status(TEAM)[0].tools == ("grow", "grown"))
+
+
+async def test_the_listing_is_refreshed(server: Server, open_servers: Open) -> None:
+    """From servers that tell of no change."""
+    process = server(tools=["grow"], era="stateless")
+    servers = await open_servers(process.url, timings=Timings(refresh=0.05))
+    await call(servers, "grow")
+    await until(lambda: servers.status(TEAM)[0].tools == ("grow", "grown"))
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_restarted_server_is_no_failure(
+    server: Server, open_servers: Open, era: str
+) -> None:
+    """A call finds the session forgotten, and is made again in a new one."""
+    process = server(era=era)
+    servers = await open_servers(process.url)
+    assert await call(servers, "greet") == csi.ToolOutput(["stub: hello you"])
+    process.kill()
+    process.start(name="again")
+    assert await call(servers, "greet") == csi.ToolOutput(["again: hello you"])
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_dead_server_keeps_its_listing_and_comes_back(
+    server: Server, open_servers: Open, era: str
+) -> None:
+    """Its tools say what is the matter meanwhile."""
+    process = server(era=era)
+    servers = await open_servers(process.url)
+    await names(servers)
+    process.kill()
+    assert f"MCP server {process.url}: it could not be connected to" in failed(
+        await call(servers, "greet")
+    )
+    await until(lambda: servers.status(TEAM)[0].state == "unreachable")
+    assert await names(servers) == ["greet"]
+    process.start(name="again", tools=["greet", "new"])
+    await until(lambda: servers.status(TEAM)[0].state == "ready")
+    assert await names(servers) == ["greet", "new"]
+    assert await call(servers, "greet") == csi.ToolOutput(["again: hello you"])
+
+
+@pytest.mark.parametrize("json", [False, True], ids=["events", "json"])
+async def test_a_server_that_dies_during_a_call(
+    server: Server, open_servers: Open, json: bool
+) -> None:
+    """The call fails at once, with a reason; it is not repeated, as it may have had its effect."""
+    process = server(tools=["hang"], json=json)
+    servers = await open_servers(process.url)
+    pending = asyncio.ensure_future(call(servers, "hang"))
+    await until(lambda: bool(process.asked("tools/call")))
+    process.kill()
+    assert "could not be executed" in failed(await pending)
+    assert len(process.asked("tools/call")) == 1
+
+
+async def test_calls_wait_no_longer_than_they_may(server: Server, open_servers: Open) -> None:
+    """The server is told to stop, and goes on answering others."""
+    process = server(tools=["hang", "greet"], era="sessions")
+    servers = await open_servers(process.url, options=ServerOptions(connect=20, call=0.3))
+    assert failed(await call(servers, "hang")) == (
+        f"The tool call could not be executed: MCP server {process.url}: no answer within 0.3 s"
+    )
+    await until(lambda: bool(process.asked("notifications/cancelled")))
+    assert len(process.asked("initialize")) == 1
+
+
+@pytest.mark.parametrize("era", ["sessions", "stateless"])
+async def test_a_cancelled_call_is_cancelled_at_the_server(
+    server: Server, open_servers: Open, era: str
+) -> None:
+    """As happens when the guest's deadline passes."""
+    process = server(tools=["hang", "greet"], era=era)
+    servers = await open_servers(process.url)
+    pending = asyncio.ensure_future(call(servers, "hang"))
+    await until(lambda: bool(process.asked("tools/call")))
+    pending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await pending
+    await until(lambda: bool(process.asked("notifications/cancelled")))
+    assert await call(servers, "greet") == csi.ToolOutput(["stub: hello you"])
+
+
+async def test_calls_run_at_the_same_time(server: Server, open_servers: Open) -> None:
+    """One that hangs stops no other."""
+    process = server(tools=["hang", "greet"])
+    servers = await open_servers(process.url)
+    hanging = [asyncio.ensure_future(call(servers, "hang")) for _ in range(20)]
+    await until(lambda: len(process.asked("tools/call")) == 20)
+    assert await call(servers, "greet") == csi.ToolOutput(["stub: hello you"])
+    for one in hanging:
+        one.cancel()
+    await asyncio.gather(*hanging, return_exceptions=True)
+
+
+async def test_a_silent_server_is_given_up(server: Server, open_servers: Open) -> None:
+    """It is tried again, and taken as soon as it speaks."""
+    process = server(silent=True)
+    servers = await open_servers(process.url, options=ServerOptions(connect=0.3, call=0.3))
+    assert await names(servers) == []
+    assert servers.status(TEAM)[0].error == "no answer in time"
+    process.kill()
+    process.start(silent=False)
+    await until(lambda: servers.status(TEAM)[0].state == "ready")
+
+
+async def test_a_token_is_sent_and_read_anew(
+    server: Server, open_servers: Open, tmp_path: Path
+) -> None:
+    """From its file, so a rotated one counts at once."""
+    file = tmp_path / "token"
+    file.write_text("old")
+    process = server(token="old", era="sessions")
+    options = ServerOptions(token=Secret(file=file))
+    servers = await open_servers(process.url, options=options)
+    assert await names(servers) == ["greet"]
+    file.write_text("new")
+    assert "it answered 401 Unauthorized" in failed(await call(servers, "greet"))
+    process.kill()
+    process.start(token="new")
+    assert await call(servers, "greet") == csi.ToolOutput(["stub: hello you"])
+
+
+async def test_a_token_goes_to_no_other_server(server: Server, open_servers: Open) -> None:
+    """Not even where the server sends us there."""
+    other = server()
+    process = server(redirect=other.url)
+    servers = await open_servers(process.url, options=ServerOptions(token=Secret("secret")))
+    assert await names(servers) == []
+    assert "not followed" in (servers.status(TEAM)[0].error or "")
+    assert not other.asked("server/discover")
+    assert not other.asked("initialize")
+
+
+async def test_refusals_of_a_server_are_readable(server: Server, open_servers: Open) -> None:
+    """A JSON-RPC error reads as the server wrote it; here the tool went after it was listed."""
+    process = server(tools=["greet"], era="sessions")
+    servers = await open_servers(process.url)
+    await names(servers)
+    process.kill()
+    process.start(tools=["other"])
+    assert failed(await call(servers, "greet")).endswith(": no tool greet (code -32602)")
+
+
+async def test_answers_without_limit_are_cut_off(server: Server, open_servers: Open) -> None:
+    """The daemon's memory is not theirs."""
+    servers = await open_servers(server(tools=["large", "greet"], json=True).url)
+    assert "larger than" in failed(await call(servers, "large"))
+    assert await call(servers, "greet") == csi.ToolOutput(["stub: hello you"])
+
+
+async def test_an_argument_that_is_no_json_is_an_error(server: Server, open_servers: Open) -> None:
+    """The guest wrote it by hand."""
+    servers = await open_servers(server().url)
+    invocation = csi.ToolInvocation("greet", [csi.ToolArgument("who", b"{")])
+    assert "the argument 'who' is not JSON" in failed(await servers.invoke(invocation, CALLER))
+
+
+async def test_traces_go_on_at_the_server(server: Server, open_servers: Open) -> None:
+    """In the message's metadata, as the protocol has it."""
+    process = server()
+    servers = await open_servers(process.url)
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    caller = csi.Caller(namespace=TEAM, trace=(("traceparent", parent),))
+    await servers.invoke(csi.ToolInvocation("greet"), caller)
+    (asked,) = process.asked("tools/call")
+    assert asked["params"]["_meta"]["traceparent"] == parent
+
+
+async def test_output_schemas_are_not_enforced(server: Server, open_servers: Open) -> None:
+    """Skills never see them; the answer counts."""
+    servers = await open_servers(server(tools=["structured"]).url)
+    assert await call(servers, "structured") == csi.ToolOutput(['{"a":2,"b":1}'])
