@@ -1,8 +1,8 @@
 """
 The baseline: bare wasmtime-py, one process, one loop of instantiate + run, nothing else.
 
-`python -m bench.bare FILE.wasm JSON SECONDS` compiles (or takes FILE.cwasm from beside it), runs
-for SECONDS, and prints one JSON line: calls, seconds, p50. What a team would write first: the
+`python -m bench.bare FILE.wasm JSON SECONDS` compiles (or takes FILE.bare.cwasm from beside it),
+runs for SECONDS, and prints one JSON line: calls, seconds, p50. What a team would write first: the
 stock API, a fresh store and instance per call, the same WASI context, epochs on.
 """
 
@@ -27,9 +27,14 @@ def prepare(wasm: Path) -> tuple[wasmtime.Engine, wc.Component]:
 
 
 def _linker(engine: wasmtime.Engine, loaded: wc.Component) -> wc.Linker:
-    """WASI, and a refusal behind every CSI import."""
     linker = wc.Linker(engine)
     linker.add_wasip2()
+    refuse_csi(linker, loaded, engine)
+    return linker
+
+
+def refuse_csi(linker: wc.Linker, loaded: wc.Component, engine: wasmtime.Engine) -> None:
+    """Put a refusal behind every CSI import."""
     for name, imported in loaded.type.imports(engine).items():
         kind = imported.ty
         if not name.startswith("pharia:skill/"):
@@ -42,7 +47,6 @@ def _linker(engine: wasmtime.Engine, loaded: wc.Component) -> wc.Linker:
                     interface.add_func(item, _refuse)
                 elif isinstance(item_kind, wc.ResourceType):
                     interface.add_resource(item, wc.ResourceType.host(1), lambda _, __: None)
-    return linker
 
 
 def _refuse(*_: object) -> None:

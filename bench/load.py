@@ -9,6 +9,9 @@ import asyncio
 import re
 import time
 from dataclasses import dataclass, field
+from typing import cast
+
+import uvloop
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
@@ -53,8 +56,7 @@ class _Connection(asyncio.Protocol):
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none of its own
         self._send()
 
     def _send(self) -> None:
@@ -95,7 +97,19 @@ class _Connection(asyncio.Protocol):
             self.done.set_result(None)
 
 
-async def run(
+def run(
+    address: tuple[str, int],
+    request: bytes,
+    *,
+    connections: int,
+    seconds: float = 3600.0,
+    count: int | None = None,
+) -> Result:
+    """Send *request* over *connections* for *seconds*, or *count* times on each. Blocking."""
+    return uvloop.run(send(address, request, connections=connections, seconds=seconds, count=count))
+
+
+async def send(
     address: tuple[str, int],
     request: bytes,
     *,
@@ -103,7 +117,7 @@ async def run(
     seconds: float,
     count: int | None = None,
 ) -> Result:
-    """Send *request* over *connections* for *seconds*, or *count* times on each."""
+    """Do what `run` does, within a running loop."""
     result = Result()
     loop = asyncio.get_running_loop()
     start = time.perf_counter()
