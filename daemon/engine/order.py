@@ -51,8 +51,14 @@ def check_json(text: bytes) -> None:
         if not text.isascii():
             text.decode()
         msgspec.json.decode(text, type=msgspec.Raw)
+    except UnicodeDecodeError as error:
+        raise _not_json(f"byte {error.start} is not UTF-8") from error
     except (ValueError, RecursionError) as error:
-        raise DaemonError(
-            ErrorKind.INVALID_OUTPUT,
-            f"The output of the Skill can't be interpreted. {_BUG} Caused by: \n\n{error}",
-        ) from error
+        raise _not_json(f"it is not JSON: {error}") from error
+
+
+def _not_json(cause: str) -> DaemonError:
+    return DaemonError(
+        ErrorKind.INVALID_OUTPUT,
+        f"The output of the Skill can't be interpreted. {_BUG} Caused by: \n\n{cause}",
+    )
