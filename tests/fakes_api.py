@@ -11,6 +11,7 @@ from daemon.csi.interface import Caller, Tool, ToolInvocation, ToolOutput
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Namespace, SkillPath
 from daemon.skill import StreamEvent
+from tests.fakes_csi import drivers
 
 Script = Callable[[bytes], AsyncGenerator[StreamEvent, None]]
 
@@ -131,6 +132,7 @@ def services(**changes: Any) -> Services:
     defaults: dict[str, Any] = {
         "skills": ScriptedSkills(),
         "catalogue": Catalogue(),
+        "csi": drivers(),
         "tools": OneTool(),
         "built": BuiltList(),
         "authorizer": Everybody(),

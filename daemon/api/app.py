@@ -11,6 +11,7 @@ from aiohttp import web
 
 from daemon.api import catalogue, docs, health, skills, tools
 from daemon.api.cors import Cors
+from daemon.api.csi.routes import ROUTES as CSI
 from daemon.api.drain import DRAIN, Drain, shutting_down
 from daemon.api.encoding import compress_responses
 from daemon.api.errors import from_error, from_http
@@ -36,6 +37,7 @@ GUARDED: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/-/reload", catalogue.reload),
     ("GET", "/v1/tools/{namespace:[^/]+}", tools.tools),
     ("GET", "/v1/mcp_servers/{namespace:[^/]+}", tools.mcp_servers),
+    *CSI,
 )
 """Routes that need a token where authorization is on. A new group: a module, and its lines here."""
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from daemon.catalogue import Catalogue
-from daemon.csi.interface import Caller, Tools
+from daemon.csi.interface import Caller, Drivers, Tools
 from daemon.names import Namespace, SkillPath
 from daemon.observability.tracing import Tracing
 from daemon.skill import StreamEvent
@@ -72,6 +72,14 @@ class Authorizer(Protocol):
         ...
 
 
+class ToolAccess(Protocol):
+    """Says whose tools a caller of the CSI may use; Skills use those of their own namespace."""
+
+    async def check(self, namespace: Namespace, token: str | None) -> None:
+        """Return if the bearer may use the tools of *namespace*. Raises DaemonError if not."""
+        ...
+
+
 class BuiltSkills(Protocol):
     """Which Skills are pulled and compiled, for `/cached_skills`."""
 
@@ -93,15 +101,22 @@ Observe = Callable[[str, str, int, float], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """All that the routes call. `ready` maps the name of each readiness check to its probe."""
+    """
+    All that the routes call.
+
+    `csi` answers the CSI's routes. Without `tool_access`, every accepted caller may use the tools
+    of every namespace that exists. `ready` maps the name of each readiness check to its probe.
+    """
 
     skills: SkillRunner
     catalogue: Catalogue
+    csi: Drivers
     tools: Tools
     built: BuiltSkills
     authorizer: Authorizer
     reload: Callable[[], None]
     ready: dict[str, Probe] = field(default_factory=dict)
+    tool_access: ToolAccess | None = None
     builtin_namespaces: frozenset[Namespace] = frozenset()
     observe: Observe | None = None
     tracing: Tracing | None = None

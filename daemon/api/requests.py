@@ -86,10 +86,10 @@ def token(request: web.Request) -> str | None:
     return (credentials.strip() or None) if scheme.lower() == "bearer" else None
 
 
-def caller(request: web.Request, path: SkillPath) -> Caller:
-    """On whose behalf the Skill at *path* is called."""
+def caller(request: web.Request, namespace: Namespace | None = None) -> Caller:
+    """On whose behalf the call is made, with the tools of *namespace* if any."""
     return Caller(
-        namespace=path.namespace,
+        namespace=namespace,
         token=token(request),
         trace=request.get(TRACE) or _trace_headers(request),
     )

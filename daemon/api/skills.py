@@ -15,7 +15,8 @@ async def run(request: web.Request) -> web.Response:
     """`POST /v1/skills/{namespace}/{name}/run`: JSON in, JSON out, both untouched."""
     path = requests.skill_path(request)
     body = await requests.json_body(request)
-    output = await request.app[SERVICES].skills.run(path, body, requests.caller(request, path))
+    caller = requests.caller(request, path.namespace)
+    output = await request.app[SERVICES].skills.run(path, body, caller)
     return web.Response(body=output, content_type="application/json")
 
 
@@ -23,8 +24,9 @@ async def message_stream(request: web.Request) -> web.StreamResponse:
     """`POST /v1/skills/{namespace}/{name}/message-stream`: JSON in, server-sent events out."""
     path = requests.skill_path(request)
     body = await requests.json_body(request)
+    caller = requests.caller(request, path.namespace)
     skills = request.app[SERVICES].skills
-    return await streams.serve(request, skills.stream(path, body, requests.caller(request, path)))
+    return await streams.serve(request, skills.stream(path, body, caller))
 
 
 async def metadata(request: web.Request) -> web.Response:

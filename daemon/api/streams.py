@@ -8,8 +8,9 @@ of an event (`sse`).
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
+from typing import Any
 
 from aiohttp import web
 
@@ -29,7 +30,8 @@ Events = AsyncGenerator[StreamEvent, None]
 class EventStream:
     """One response; owned by its request. Knows since when the client heard nothing."""
 
-    def __init__(self, request: web.Request, *, heartbeat: float) -> None:
+    def __init__(self, request: web.Request, *, heartbeat: float | None) -> None:
+        """After *heartbeat* seconds of silence a comment is sent; None for never."""
         self.response = web.StreamResponse(headers=sse.HEADERS)
         self._request = request
         self._heartbeat = heartbeat
@@ -39,7 +41,8 @@ class EventStream:
     async def open(self) -> None:
         """Send the head. From here on failures are events."""
         await self.response.prepare(self._request)
-        self._tasks.spawn(self._beat(), name="heartbeat")
+        if self._heartbeat is not None:
+            self._tasks.spawn(self._beat(self._heartbeat), name="heartbeat")
 
     async def send(self, data: bytes) -> None:
         """Send one event; waits while the client reads slower than the Skill speaks."""
@@ -50,13 +53,13 @@ class EventStream:
         """Stop the heartbeat; aiohttp ends the response when the handler returns."""
         await self._tasks.close()
 
-    async def _beat(self) -> None:
+    async def _beat(self, seconds: float) -> None:
         while True:
-            await self._beat_once()
+            await self._beat_once(seconds)
 
-    async def _beat_once(self) -> None:
+    async def _beat_once(self, seconds: float) -> None:
         before = self._sent
-        await asyncio.sleep(self._heartbeat)
+        await asyncio.sleep(seconds)
         if self._sent == before:
             await self._comment()
 
@@ -82,7 +85,7 @@ async def serve(request: web.Request, events: Events) -> web.StreamResponse:
             _raise_early(first)
             stream = EventStream(request, heartbeat=options.heartbeat)
             await stream.open()
-            await _relay(request, stream, first, events)
+            await relay(request, stream, _pump(stream, first, events))
         finally:
             await _settle(first)
     return stream.response
@@ -104,25 +107,27 @@ async def _settle(first: "asyncio.Future[StreamEvent | None]") -> None:
         first.exception()  # told already, or the client left before it could be
 
 
-async def _relay(
+async def relay(
     request: web.Request,
     stream: EventStream,
-    first: "asyncio.Future[StreamEvent | None]",
-    events: Events,
+    pump: Coroutine[Any, Any, None],
+    *,
+    error: Callable[[DaemonError], bytes] = sse.error,
 ) -> None:
+    """Let *pump* send what there is to say; what goes wrong is the last event, by *error*."""
     try:
-        await _pump(stream, first, events)
-    except DaemonError as error:
-        await stream.send(sse.error(error))
+        await pump
+    except DaemonError as failure:
+        await stream.send(error(failure))
     except ConnectionError:
         _log.debug("a client left its stream")
     except asyncio.CancelledError:
         if not request.app[DRAIN].expired:
             raise
-        await stream.send(sse.error(shutting_down()))
+        await stream.send(error(shutting_down()))
     except Exception:  # the edge: in the middle of a stream, a bug of ours is an event as well
         _log.exception("stream of %s failed", request.path)
-        await stream.send(sse.error(DaemonError(ErrorKind.INTERNAL, INTERNAL)))
+        await stream.send(error(DaemonError(ErrorKind.INTERNAL, INTERNAL)))
     finally:
         await stream.close()
 

@@ -18,7 +18,7 @@ async def tools(request: web.Request) -> web.Response:
     """`GET /v1/tools/{namespace}`."""
     services = request.app[SERVICES]
     name = requests.namespace(request)
-    _enabled(services, name)
+    enabled(services, name)
     caller = Caller(namespace=name, token=requests.token(request))
     return schema.json(schema.tools(await services.tools.list(caller)))
 
@@ -26,10 +26,10 @@ async def tools(request: web.Request) -> web.Response:
 async def mcp_servers(request: web.Request) -> web.Response:
     """`GET /v1/mcp_servers/{namespace}`."""
     services = request.app[SERVICES]
-    return schema.json(schema.mcp_servers(_enabled(services, requests.namespace(request))))
+    return schema.json(schema.mcp_servers(enabled(services, requests.namespace(request))))
 
 
-def _enabled(services: Services, name: Namespace) -> NamespaceTools:
+def enabled(services: Services, name: Namespace) -> NamespaceTools:
     """What *name* enables. Raises DaemonError(NAMESPACE_NOT_FOUND)."""
     catalogue = services.catalogue
     if name in catalogue.tools:
