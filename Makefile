@@ -15,7 +15,7 @@ FIND_PYTHON = for one in $(PYTHON) python3 python3.13 python3.12 python3.11 pyth
 	"$$one" -c 'import ensurepip, venv' 2>/dev/null \
 	|| { echo "$$one has no venv: sudo apt-get install python3-venv" >&2; exit 1; }
 
-.PHONY: help install dev skills sdk test lint format bench schema clean
+.PHONY: help install dev skills sdk test lint format bench schema docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -72,6 +72,9 @@ bench: install sdk ## Measure, against stated baselines; prints a table, writes 
 
 schema: install ## Write the JSON Schema of namespace.toml, for editors
 	$(BIN)/skilld schema > namespaces/namespace.schema.json
+
+docs: install ## Write the tables of docs/ that come from the code
+	$(BIN)/python scripts/docs_tables.py
 
 clean: ## Remove both environments and all that was built
 	rm -rf .venv .venv-sdk build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
