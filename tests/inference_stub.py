@@ -51,8 +51,8 @@ class StubBackend:
     Owned by the test that runs it.
 
     `step` cuts streams into pieces of so many bytes, `latency` is the time before an answer and
-    `pace` that between two pieces of a stream, in seconds. `gone` is set when a client leaves a
-    request that hangs, `waiting` counts those under way.
+    `pace` that between two pieces of a stream, in seconds; answers wait for `held` too, if there
+    is one. `gone` is set when a client leaves a request that waits, `waiting` counts those.
     """
 
     key: str | None = None
@@ -63,6 +63,7 @@ class StubBackend:
     seen: deque[Seen] = field(default_factory=lambda: deque(maxlen=10_000))
     faults: deque[Fault] = field(default_factory=deque)
     replies: deque[Any] = field(default_factory=deque)
+    held: asyncio.Event | None = None
     waiting: int = 0
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
@@ -82,27 +83,26 @@ class StubBackend:
             text = "Incorrect API key provided."
             raise refused(401, error(text, code="invalid_api_key"))
         if self.latency:
-            await self._wait(self.latency)
+            await self._wait(asyncio.sleep(self.latency))
+        if self.held is not None:
+            await self._wait(self.held.wait())
         return body
 
     async def _play(self, fault: Fault, transport: asyncio.Transport) -> None:
         if fault.hang:
-            await self._wait(None)
+            await self._wait(asyncio.Event().wait())
         if fault.drop:
             transport.close()
         raise refused(fault.status, fault.body, fault.headers)
 
-    async def _wait(self, seconds: float | None) -> None:
-        """Wait, for ever if *seconds* is None, and tell when the client leaves meanwhile."""
+    async def _wait(self, until: Awaitable[object]) -> None:
+        """Wait, and tell when the client leaves meanwhile."""
         self.waiting += 1
         try:
-            async with asyncio.timeout(seconds):
-                await asyncio.Event().wait()
+            await until
         except asyncio.CancelledError:
             self.gone.set()
             raise
-        except TimeoutError:
-            return
         finally:
             self.waiting -= 1
 
@@ -127,7 +127,7 @@ class StubBackend:
 
     async def _break(self, fault: Fault, response: web.StreamResponse) -> None:
         if fault.then == "hang":
-            await self._wait(None)
+            await self._wait(asyncio.Event().wait())
         while fault.then == "drip":
             await response.write(b": still there\n")
             await asyncio.sleep(0.01)

@@ -81,6 +81,9 @@ def explain_failure(error: Exception, progress: Progress) -> Failed:
     match error:
         case aiohttp.ClientSSLError() | aiohttp.ClientConnectorCertificateError():
             return Failed(_unreachable("there is no secure connection to it"))
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | ValueError():
+            reason = "the URL or token of the inference backend is not valid"
+            return Failed(DaemonError(ErrorKind.CONFIGURATION, reason))
         case aiohttp.ClientConnectorError():
             return Failed(_unreachable(_reason(error)), repeatable=True)
         case aiohttp.ServerDisconnectedError() | OSError():

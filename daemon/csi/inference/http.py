@@ -26,7 +26,6 @@ from daemon.csi.inference.failures import (
     seconds,
 )
 from daemon.csi.inference.sse import OversizedEventError, SseEvent, SseParser
-from daemon.errors import DaemonError, ErrorKind
 
 _MAX_REFUSAL = 64 << 10
 _DONE = "[DONE]"
@@ -179,12 +178,10 @@ class Backend:
         progress = Progress()
         try:
             response = await self._send(call, ends, progress)
-        except (aiohttp.InvalidURL, ValueError) as error:
-            raise DaemonError(
-                ErrorKind.CONFIGURATION, "the URL or token of the inference backend is not valid"
-            ) from error
-        except (aiohttp.ClientError, OSError) as error:
-            return explain_failure(error, progress)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            failed = explain_failure(error, progress)
+            failed.error.__cause__ = error  # raised later, if at all
+            return failed
         return response if response.status < 300 else await self._refused(response, call, ends)
 
     async def _send(self, call: Call, ends: float, progress: Progress) -> aiohttp.ClientResponse:
