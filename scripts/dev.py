@@ -48,15 +48,16 @@ def main() -> int:
 
 def announce(address: str, ended: threading.Event) -> None:
     """Tell what the server at *address* is waiting for, and, once it is ready, what to try."""
-    told = False
+    unready = 0
     while not ended.wait(0.2):
         match readiness(address):
             case 200:
                 print(TRY.format(address=address), flush=True)
                 return
-            case int() if not told:
-                told = True
-                print("Compiling the Skills, some 20 s the first time", flush=True)
+            case int():
+                unready += 1
+                if unready == 5:  # after a second: from the cache it takes less
+                    print("Compiling the Skills, some 20 s the first time", flush=True)
 
 
 def readiness(address: str) -> int | None:
