@@ -7,7 +7,8 @@ of ordinary length with every word of the query. Words that are rare in the coll
 SQLite's FTS5 finds the candidates, which are then scored anew here: its own formula gives words of
 more than half of the sections no weight, so in a small collection it can't tell good from bad.
 The time is bounded: rare words choose at most `_BUDGET` sections, and more frequent ones only add
-to the score; a lone frequent word is ranked within the first `_BUDGET` sections that have it.
+to the score. Where that gives too few, and for a lone frequent word, candidates come from the first
+`_BUDGET` sections that have any of the words.
 """
 
 import math
@@ -49,7 +50,10 @@ def search(
         return []
     count = max(limit, _CANDIDATES)
     rows = _find(connection, collection, chosen, condition=condition, limit=count)
-    scored = [(score(words(text), counted, collection), section) for section, text in rows]
+    present = [word for word in counted if word.sections]
+    if len(rows) < limit and len(chosen) < len(present):
+        rows |= _find(connection, collection, present, condition=condition, limit=count)
+    scored = [(score(words(text), counted, collection), section) for section, text in rows.items()]
     scored.sort(key=lambda one: (-one[0], one[1]))
     return [Hit(section, min(1.0, value)) for value, section in scored[:limit]]
 
@@ -101,7 +105,8 @@ def _find(
     *,
     condition: Condition | None,
     limit: int,
-) -> list[tuple[int, str]]:
+) -> dict[int, str]:
+    """The candidates by id, with their texts."""
     table = f"words_{collection.id}"
     match = " OR ".join(f'"{one.text}"' for one in chosen)
     test, parameters = _filter(condition, collection)
@@ -112,7 +117,7 @@ def _find(
         " JOIN section ON section.id = found.id ORDER BY score, found.id LIMIT ?",
         (match, *parameters, limit),
     )
-    return rows.fetchall()
+    return dict(rows.fetchall())
 
 
 def _filter(

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from daemon.csi import interface as csi
 from daemon.csi.search.embedded.documents import Collection
 from daemon.csi.search.embedded.fulltext import Word, choose, score
 from daemon.csi.search.embedded.index import EmbeddedIndex
@@ -42,6 +43,19 @@ async def test_a_lone_document_is_found_by_its_words(index: EmbeddedIndex) -> No
 
     assert hit.document_path.name == "only"
     assert await found(index, "dog") == []
+
+
+async def test_frequent_words_fill_up_what_rare_ones_leave(
+    index: EmbeddedIndex,
+) -> None:
+    """The rare ones come first; a filter that the rare ones miss finds the frequent ones."""
+    many = [document(f"{n}", *["common"] * 300, metadata={"n": n}) for n in range(30)]
+    await index.add([*many, document("rare", "common rare", metadata={"n": -1})])
+    last = csi.SearchFilter("with-all", [csi.MetadataFilter("n", "equal-to", 29)])
+
+    assert (await found(index, "common rare", limit=5))[0] == "rare"
+    assert len(await found(index, "common rare", limit=5)) == 5
+    assert set(await found(index, "common rare", filters=[last])) == {"29"}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
