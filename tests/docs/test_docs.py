@@ -12,6 +12,7 @@ import yaml
 
 from daemon.api import app as api
 from daemon.api import errors
+from daemon.errors import ErrorKind
 from daemon.namespaces.config import CHAT_FIELDS, REGISTRY_KEYS, SKILL_FIELDS, TOP_KEYS, parse
 from daemon.reconcile import report
 from daemon.reconcile.validate import validate
@@ -96,6 +97,15 @@ def test_reasons_of_skills_that_the_guide_names_exist() -> None:
     named = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)+)`", section))
 
     assert named - made <= {"BuildFailed", "EmptyGuard", "ArtifactFailed"}
+
+
+def test_every_error_of_an_installation_has_a_way_out() -> None:
+    """They share one title, so the table of failures has to tell them apart."""
+    unloadable = errors.TABLE[ErrorKind.NOT_IN_REGISTRY]
+    section = OPERATORS.partition("## When something fails")[2]
+    for kind, meaning in errors.TABLE.items():
+        if meaning is unloadable and kind is not ErrorKind.SKILL_UNSERVABLE:
+            assert f"`{''.join(word.capitalize() for word in kind.split('-'))}`" in section, kind
 
 
 def test_every_route_for_operators_is_explained() -> None:
