@@ -16,6 +16,9 @@ U32 = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 
 _T = TypeVar("_T")
 
+BATCH = msgspec.Meta(max_length=10_000)
+"""How many requests a list may hold: each costs a task, however short it is."""
+
 
 class Shape(msgspec.Struct, frozen=True):
     """A JSON object of the contract. Unknown members are ignored."""
@@ -40,17 +43,14 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[_T]) -> _T:
 
 
 def json(value: msgspec.Raw) -> bytes | None:
-    """Any JSON value as its text; None where it is absent or null. Raises ValueError."""
+    """Any JSON value as its text; None where it is absent or null."""
     text = bytes(value)
-    if text in {b"", b"null"}:
-        return None
-    checked(value)
-    return text
+    return None if text in {b"", b"null"} else text
 
 
-def checked(value: msgspec.Raw) -> None:
-    """Look into a value that passes through: is it Unicode, too? Raises ValueError."""
+def check(value: msgspec.Raw) -> None:
+    """Look into a value that passes through, for nobody did yet. Raises ValueError."""
     try:
-        msgspec.json.decode(value)
+        msgspec.json.decode(bytes(value) or b"null")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"Not a JSON value: {error}") from error

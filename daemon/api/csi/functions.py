@@ -6,12 +6,12 @@ Leaves out HTTP (`routes`) and streams.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from daemon.api.csi import documents, inference, texts, tools
-from daemon.api.csi.body import Shape, decode
+from daemon.api.csi.body import BATCH, Shape, decode
 from daemon.csi import interface as csi
 from daemon.csi.context import HostContext
 
@@ -40,7 +40,7 @@ def batch(
     shape: type[Shape], ask: Callable[[Any], csi.Request], tell: Callable[[Any, Any], object]
 ) -> Batch:
     """A function that takes a list of *shape*."""
-    kind: Any = list[shape]  # type: ignore[valid-type]
+    kind: Any = Annotated[list[shape], BATCH]  # type: ignore[valid-type]
     return Batch(msgspec.json.Decoder(kind), ask, tell)
 
 

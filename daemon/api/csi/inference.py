@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from daemon.api.csi.body import U8, U32, Shape, json
+from daemon.api.csi.body import U8, U32, Shape, check, json
 from daemon.csi import interface as csi
 from daemon.errors import DaemonError, ErrorKind
 
@@ -155,7 +155,7 @@ class Tool(Shape, frozen=True):
     strict: bool | None = None
 
     def __post_init__(self) -> None:
-        json(self.parameters)
+        check(self.parameters)
 
     def function(self) -> csi.Function:
         """The same to the drivers."""
@@ -186,7 +186,7 @@ class JsonSchema(Shape, frozen=True):
     strict: bool | None = None
 
     def __post_init__(self) -> None:
-        json(self.schema)
+        check(self.schema)
 
 
 class AnswerSchema(Shape, frozen=True):
@@ -204,7 +204,7 @@ class AnswerSchema(Shape, frozen=True):
                 "A response format is 'text', 'json_object' or "
                 '{"json_schema": {"name": …, "schema": …}}'
             )
-        json(self.schema)
+        check(self.schema)
 
     def format(self) -> csi.JsonSchema:
         """The same to the drivers."""

@@ -8,12 +8,12 @@ these versions don't have.
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from daemon.api.csi import documents, inference, texts
-from daemon.api.csi.body import U32, Shape, decode
+from daemon.api.csi.body import BATCH, U32, Shape, decode
 from daemon.api.csi.functions import V1, Batch, batch
 from daemon.csi import interface as csi
 from daemon.csi.context import HostContext
@@ -108,7 +108,8 @@ def _chat_03(_: object, response: csi.ChatResponse) -> Json:
 
 def _many(function: Batch, shape: type[Shape]) -> Answer:
     """The function on `requests`, a list of *shape*."""
-    kind = msgspec.defstruct("Requests", [("requests", list[shape])])  # type: ignore[valid-type]
+    listed: Any = Annotated[list[shape], BATCH]  # type: ignore[valid-type]
+    kind = msgspec.defstruct("Requests", [("requests", listed)])
     decoder = msgspec.json.Decoder(kind)
 
     async def answer(body: bytes, context: HostContext) -> list[object]:

@@ -1,9 +1,11 @@
 """How tools look over HTTP. Each call names the namespace whose tools it means."""
 
+from typing import Annotated
+
 import msgspec
 from msgspec import Raw
 
-from daemon.api.csi.body import Shape, checked
+from daemon.api.csi.body import BATCH, Shape, check
 from daemon.csi import interface as csi
 from daemon.names import Namespace
 
@@ -28,7 +30,7 @@ class Argument(Shape, frozen=True):
     value: Raw
 
     def __post_init__(self) -> None:
-        checked(self.value)
+        check(self.value)
 
 
 class Invocation(Shape, frozen=True):
@@ -46,7 +48,7 @@ class Invocation(Shape, frozen=True):
 class InvokeTools(ListTools, frozen=True):
     """Call tools, all at once."""
 
-    requests: list[Invocation]
+    requests: Annotated[list[Invocation], BATCH]
 
     def request(self) -> csi.InvokeTools:  # type: ignore[override]
         """The same to the drivers."""

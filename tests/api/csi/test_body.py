@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from daemon.api.csi.body import U8, U32, Shape, checked, decode, json
+from daemon.api.csi.body import U8, U32, Shape, check, decode, json
 from daemon.errors import DaemonError, ErrorKind
 
 
@@ -66,4 +66,4 @@ def test_a_json_value_is_its_text(text: bytes, value: bytes | None) -> None:
 def test_a_value_that_passes_through_is_unicode(text: bytes) -> None:
     """So nobody behind us stumbles over it."""
     with pytest.raises(ValueError, match="Not a JSON value"):
-        checked(msgspec.Raw(text))
+        check(msgspec.Raw(text))

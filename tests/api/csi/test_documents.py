@@ -75,7 +75,7 @@ def test_a_condition_stands_beside_its_field(name: str, value: Any) -> None:
     (heard,) = conditioned(**{name: value})
 
     (condition,) = heard.conditions
-    assert condition == csi.MetadataFilter("f", name.replace("_", "-"), value)  # type: ignore[arg-type]
+    assert condition == csi.MetadataFilter("f", name.replace("_", "-"), value)
     assert type(condition.value) is type(value)
 
 

@@ -31,6 +31,14 @@ async def test_nothing_asked_is_nothing_answered(name: str) -> None:
     assert await V1[name].answer(b"[]", context()) == []
 
 
+async def test_lists_have_an_end() -> None:
+    """Requests of a few bytes may not become millions of tasks."""
+    with pytest.raises(DaemonError, match="10000") as raised:
+        await V1["chat"].answer(b"[%b]" % b",".join([CHAT] * 10_001), context())
+
+    assert raised.value.kind is ErrorKind.CSI_BAD_REQUEST
+
+
 async def test_the_first_failure_is_the_calls() -> None:
     """Not a half answer."""
     error = DaemonError(ErrorKind.CSI_TIMEOUT, "late")

@@ -59,7 +59,7 @@ def test_all_completion_parameters_reach_the_driver() -> None:
     assert heard == csi.CompletionParams(
         stop=["x"],
         return_special_tokens=True,
-        **params,  # type: ignore[arg-type]
+        **params,
     )
 
 

@@ -81,12 +81,12 @@ async def test_version_0_2_answers_one_request(
                 "usage": {"prompt": 3, "completion": 2},
             },
         ),
-        ("chunk", {"text": "a b", "params": CHUNK["params"] | {"overlap": 0}}, ["a", "b"]),  # type: ignore[operator]
+        ("chunk", {"text": "a b", "params": CHUNK["params"] | {"overlap": 0}}, ["a", "b"]),
         (
             "chunk_with_offsets",
             {
                 "text": "a",
-                "params": CHUNK["params"] | {"overlap": 0},  # type: ignore[operator]
+                "params": CHUNK["params"] | {"overlap": 0},
                 "character_offsets": True,
             },
             [{"text": "a", "byte_offset": 0, "character_offset": 0}],

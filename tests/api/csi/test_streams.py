@@ -93,8 +93,10 @@ async def test_a_wrong_request_has_a_status(serve: Serve) -> None:
     running = await serve(csi=drivers())
 
     wrong = CHAT | {"messages": [{"role": "user"}]}
-    async with running.http.post("/csi/v1/chat_stream", json=wrong) as answer:
+    headers = {"Accept": "text/event-stream"}
+    async with running.http.post("/csi/v1/chat_stream", json=wrong, headers=headers) as answer:
         assert answer.status == 422
+        assert answer.content_type == "application/problem+json"
 
 
 async def test_silence_is_silent(serve: Serve) -> None:
