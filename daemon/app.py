@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import uvloop
 
-from daemon import __version__
+from daemon import __version__, backends
 from daemon.api.auth import Anyone, Iam, Remember
 from daemon.api.ports import Authorizer, Options, Services
 from daemon.api.server import Server
@@ -25,12 +25,10 @@ from daemon.build_cache.store import Store
 from daemon.catalogue import Catalogue
 from daemon.csi import interface as csi
 from daemon.csi.context import DriverContext
-from daemon.csi.drivers import assemble
-from daemon.csi.tools import TEST_NAMESPACE, NativeTools, Toolbox
+from daemon.csi.tools import TEST_NAMESPACE
 from daemon.errors import DaemonError, ErrorKind
 from daemon.input_schema import InputSchemas
 from daemon.invoke import Skills
-from daemon.names import Namespace
 from daemon.observability import logs, tracing
 from daemon.observability.metrics import Metrics
 from daemon.reconcile.install import Installer
@@ -46,6 +44,7 @@ from daemon.skill import Limits
 from daemon.tasks import Tasks
 from daemon.wiring import (
     Built,
+    Heat,
     counter,
     default_registry,
     docker_config,
@@ -57,6 +56,7 @@ from daemon.wiring import (
 from daemon.workers.dispatch import Bounds
 from daemon.workers.health import HealthPolicy
 from daemon.workers.policy import FleetPolicy, SupervisorPolicy
+from daemon.workers.report import Finished
 from daemon.workers.shelf import WarmPolicy
 from daemon.workers.supervisor import Supervisor
 
@@ -127,11 +127,17 @@ class _Parts:
 
 
 async def _build(settings: Settings, stack: AsyncExitStack, end: _End) -> _Parts:
-    metrics, catalogue = Metrics(), Catalogue()
-    drivers = _drivers(catalogue)
-    supervisor = await stack.enter_async_context(
-        _workers(settings, drivers, metrics=metrics, catalogue=catalogue)
+    metrics, catalogue, heat = Metrics(), Catalogue(), Heat()
+    count = counter(metrics, catalogue)
+
+    def finished(call: Finished) -> None:
+        heat.note(call)
+        count(call)
+
+    drivers = await stack.enter_async_context(
+        backends.drivers(settings, catalogue, count=metrics.csi_request)
     )
+    supervisor = await stack.enter_async_context(_workers(settings, drivers, finished=finished))
     store = Store(settings.skill_build_cache, budget=settings.skill_build_cache_size)
     await asyncio.to_thread(store.open)
     stack.callback(store.close)
@@ -145,7 +151,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, end: _End) -> _Parts
     reconciler = await _reconciler(
         settings,
         stack,
-        shared=_Shared(catalogue, store, precompiler, supervisor, watcher, metrics),
+        shared=_Shared(catalogue, store, precompiler, supervisor, watcher, metrics, heat),
     )
     metrics.watch(
         readings(supervisor=supervisor, store=store, catalogue=catalogue, watcher=watcher)
@@ -157,12 +163,13 @@ async def _build(settings: Settings, stack: AsyncExitStack, end: _End) -> _Parts
         drivers=drivers,
         schemas=InputSchemas() if settings.validate_input else None,
         chat_timeout=settings.skill_timeout,
-        finished=counter(metrics, catalogue),
+        finished=count,
     )
     authorizer = await stack.enter_async_context(_authorizer(settings))
     services = Services(
         skills=skills,
         catalogue=catalogue,
+        csi=drivers,
         tools=drivers.tools,
         built=Built(catalogue, reconciler.rebuild),
         authorizer=authorizer,
@@ -193,6 +200,7 @@ class _Shared:
     supervisor: Supervisor
     watcher: Watcher
     metrics: Metrics
+    heat: Heat
 
 
 async def _reconciler(settings: Settings, stack: AsyncExitStack, *, shared: _Shared) -> Reconciler:
@@ -230,24 +238,19 @@ async def _reconciler(settings: Settings, stack: AsyncExitStack, *, shared: _Sha
         installer=installer,
         catalogue=shared.catalogue,
         upgrades=Upgrades(
-            installer=installer, precompiler=shared.precompiler, workers=shared.supervisor
+            installer=installer,
+            precompiler=shared.precompiler,
+            workers=shared.supervisor,
+            heat=shared.heat.of,
         ),
         pace=Pace(interval=settings.namespace_update_interval),
         observe=observer(shared.metrics),
     )
 
 
-def _drivers(catalogue: Catalogue) -> csi.Drivers:
-    def enabled(namespace: Namespace) -> tuple[str, ...]:
-        tools = catalogue.tools.get(namespace)
-        return tools.native if tools is not None else ()
-
-    return assemble(tools=Toolbox(NativeTools(enabled)))
-
-
 @asynccontextmanager
 async def _workers(
-    settings: Settings, drivers: csi.Drivers, *, metrics: Metrics, catalogue: Catalogue
+    settings: Settings, drivers: csi.Drivers, *, finished: Callable[[Finished], None]
 ) -> AsyncGenerator[Supervisor, None]:
     supervisor = Supervisor(
         host=lambda caller, emit: DriverContext(drivers, caller, emit),
@@ -264,7 +267,7 @@ async def _workers(
             queue_timeout=settings.queue_timeout,
             warm=WarmPolicy(instances=settings.warm_instances, memory=settings.warm_memory),
         ),
-        finished=counter(metrics, catalogue),
+        finished=finished,
     )
     await supervisor.start()
     try:

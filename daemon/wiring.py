@@ -5,6 +5,7 @@ What `app` would otherwise spell out between building one object and the next. L
 the objects and their order.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +142,21 @@ def counter(metrics: Metrics, catalogue: Catalogue) -> Callable[[Finished], None
             metrics.executed(call.path.namespace, call.path.name, code, seconds=call.wall)
 
     return count
+
+
+class Heat:
+    """How often each Skill was called since the start: hot ones are compiled whole first."""
+
+    def __init__(self) -> None:
+        self._calls: Counter[SkillPath] = Counter()
+
+    def note(self, call: Finished) -> None:
+        """One more call."""
+        self._calls[call.path] += 1
+
+    def of(self, path: SkillPath) -> float:
+        """Calls so far."""
+        return self._calls[path]
 
 
 def readings(

@@ -14,6 +14,7 @@ from daemon.settings.model import Settings
 from daemon.skill import ChatSpec, RegistryRef
 from daemon.wiring import (
     Built,
+    Heat,
     counter,
     default_registry,
     docker_config,
@@ -138,3 +139,13 @@ def test_the_series_of_a_retired_skill_are_dropped() -> None:
     assert 'name="greet"' not in text
     assert 'skilld_changes_total{action="served",namespace="team"} 1.0' in text
     assert 'skilld_install_step_seconds_count{step="pull"} 1.0' in text
+
+
+def test_the_skill_that_is_called_most_is_the_hottest() -> None:
+    """It is compiled whole first."""
+    heat = Heat()
+    other = SkillPath.parse("team", "other")
+    for path in (PATH, other, PATH):
+        heat.note(Finished(path, None, 0.1, 0.0, warm=False))
+
+    assert heat.of(PATH) > heat.of(other) > heat.of(SkillPath.parse("team", "third"))

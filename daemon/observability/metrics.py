@@ -137,6 +137,10 @@ class Metrics:
         self.executions.labels(*labels).inc()
         self.execution_duration.labels(*labels).observe(seconds)
 
+    def csi_request(self, function: str) -> None:
+        """Count one request of the CSI, whoever made it."""
+        self.csi_requests.labels(function).inc()
+
     def forget_skill(self, namespace: str, name: str) -> None:
         """Drop the series of a retired Skill."""
         for metric in (self.executions, self.execution_duration):

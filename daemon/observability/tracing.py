@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.propagators.textmap import default_getter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
@@ -63,6 +62,11 @@ class Tracing:
 
 def otlp(endpoint: str, *, version: str, ratio: float) -> Tracing:
     """Export to an OTLP/HTTP collector at *endpoint*, for example `http://collector:4318`."""
+    # Imported here because it costs every start a tenth of its time, and few export.
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
+        OTLPSpanExporter,
+    )
+
     url = (
         endpoint
         if endpoint.rstrip("/").endswith("/v1/traces")

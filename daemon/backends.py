@@ -1,0 +1,94 @@
+"""
+From settings to the drivers behind the CSI, with the connections that they share.
+
+Beside `wiring`, for the objects that talk to backends. Leaves out what a driver does, and who
+asks.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from daemon.catalogue import Catalogue
+from daemon.csi import interface as csi
+from daemon.csi.counted import counted
+from daemon.csi.drivers import assemble
+from daemon.csi.inference.aleph_alpha import AlephAlphaInference
+from daemon.csi.inference.connections import open_session
+from daemon.csi.inference.http import Backend
+from daemon.csi.inference.openai import OpenAiInference
+from daemon.csi.language import Lingua
+from daemon.csi.tools import NativeTools, Toolbox
+from daemon.errors import DaemonError, ErrorKind
+from daemon.names import Namespace
+from daemon.secret import Secret
+from daemon.settings.model import Settings
+
+_OPENAI_KEYS = frozenset({"url", "token", "token-file"})
+
+
+@asynccontextmanager
+async def drivers(
+    settings: Settings, catalogue: Catalogue, *, count: Callable[[str], None]
+) -> AsyncGenerator[csi.Drivers, None]:
+    """
+    Open what the settings configure; *count* hears of each request.
+
+    Raises DaemonError(CONFIGURATION).
+    """
+    async with open_session() as session:
+        yield counted(
+            assemble(
+                tools=Toolbox(NativeTools(_enabled_in(catalogue))),
+                inference=inference(settings, session),
+                language=Lingua(),
+            ),
+            count,
+        )
+
+
+def inference(settings: Settings, session: aiohttp.ClientSession) -> csi.Inference | None:
+    """Return the driver that is configured: INFERENCE_URL wins over OPENAI_INFERENCE."""
+    if settings.inference_url is not None:
+        return AlephAlphaInference(Backend(session, settings.inference_url))
+    table = _checked(settings.openai_inference)
+    if not table.get("url"):
+        return None
+    return OpenAiInference(Backend(session, str(table["url"])), _secret(table, "token"))
+
+
+def _checked(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Refuse keys that nobody reads, and a token without a place to send it."""
+    if unknown := sorted(table.keys() - _OPENAI_KEYS):
+        raise DaemonError(
+            ErrorKind.CONFIGURATION,
+            f"OPENAI_INFERENCE: {unknown[0]} is not a key: choose from "
+            + ", ".join(sorted(_OPENAI_KEYS)),
+        )
+    if table and not table.get("url"):
+        raise DaemonError(
+            ErrorKind.CONFIGURATION, "OPENAI_INFERENCE__TOKEN is set, OPENAI_INFERENCE__URL is not"
+        )
+    if table and not (table.get("token") or table.get("token-file")):
+        raise DaemonError(
+            ErrorKind.CONFIGURATION, "OPENAI_INFERENCE__URL is set, OPENAI_INFERENCE__TOKEN is not"
+        )
+    return table
+
+
+def _secret(table: Mapping[str, Any], key: str) -> Secret:
+    file = table.get(f"{key}-file")
+    return Secret(str(table.get(key, "")), Path(str(file)) if file else None)
+
+
+def _enabled_in(catalogue: Catalogue) -> Callable[[Namespace], tuple[str, ...]]:
+    """Return what tells which native tools a namespace enables now."""
+
+    def enabled(namespace: Namespace) -> tuple[str, ...]:
+        tools = catalogue.tools.get(namespace)
+        return tools.native if tools is not None else ()
+
+    return enabled

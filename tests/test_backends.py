@@ -1,0 +1,62 @@
+import pytest
+
+from daemon.backends import drivers
+from daemon.catalogue import Catalogue, NamespaceTools
+from daemon.csi import interface as csi
+from daemon.errors import DaemonError, ErrorKind
+from daemon.names import Namespace
+from daemon.settings.load import load
+from daemon.settings.model import Settings
+
+TEAM = Namespace("team")
+
+
+def _ignore(_: str) -> None:
+    """Nobody counts."""
+
+
+def _chat() -> csi.ChatRequest:
+    return csi.ChatRequest("m", [csi.OtherMessage("user", "Hello")])
+
+
+async def test_what_is_not_configured_says_what_to_set() -> None:
+    """Rather than being absent."""
+    async with drivers(Settings(), Catalogue(), count=_ignore) as found:
+        with pytest.raises(DaemonError, match="OPENAI_INFERENCE__URL") as caught:
+            await found.inference.chat(_chat(), csi.Caller())
+    assert caught.value.kind is ErrorKind.CSI_NOT_CONFIGURED
+
+
+@pytest.mark.parametrize(
+    ("environ", "text"),
+    [
+        ({"OPENAI_INFERENCE__URL": "http://x"}, "OPENAI_INFERENCE__TOKEN is not"),
+        ({"OPENAI_INFERENCE__TOKEN": "x"}, "OPENAI_INFERENCE__URL is not"),
+        ({"OPENAI_INFERENCE__UR": "x"}, "ur is not a key: choose from token"),
+    ],
+)
+async def test_half_a_backend_is_a_configuration_error(environ: dict[str, str], text: str) -> None:
+    """Found at the start, not at the first request."""
+    with pytest.raises(DaemonError, match=text) as caught:
+        async with drivers(load(environ=environ).settings, Catalogue(), count=_ignore):
+            pass
+    assert caught.value.kind is ErrorKind.CONFIGURATION
+
+
+async def test_languages_need_no_backend() -> None:
+    """And every request is counted, whoever asks."""
+    counted: list[str] = []
+    async with drivers(Settings(), Catalogue(), count=counted.append) as found:
+        request = csi.LanguageRequest("Was für ein schöner Morgen", ["deu", "eng"])
+        assert await found.language.select_language(request) == "deu"
+    assert counted == ["select_language"]
+
+
+async def test_tools_are_those_that_the_catalogue_enables_now() -> None:
+    """An edit counts from the next call on."""
+    catalogue = Catalogue()
+    async with drivers(Settings(), catalogue, count=_ignore) as found:
+        assert await found.tools.list(csi.Caller(namespace=TEAM)) == []
+        catalogue.enable_tools(TEAM, NamespaceTools(native=("add",)))
+        (tool,) = await found.tools.list(csi.Caller(namespace=TEAM))
+    assert tool.name == "add"
