@@ -41,9 +41,9 @@ class Claim:
             make_private(self._folder)
             self._descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        write_checked(
-            self._lock.with_suffix(".json"), json.dumps(sorted(names)).encode(), self.token
-        )
+        content = json.dumps(sorted(names)).encode()
+        # Not synced: a crash of the machine ends the claim anyway, and a start makes many.
+        write_checked(self._lock.with_suffix(".json"), content, self.token, lasting=False)
 
     def release(self) -> None:
         """Give the claim up."""

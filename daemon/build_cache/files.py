@@ -69,19 +69,23 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write(final: Path, content: bytes, token: str) -> None:
-    """Write a small file in one step."""
+def write(final: Path, content: bytes, token: str, *, lasting: bool = True) -> None:
+    """Write a small file in one step. Unless *lasting*, a crash of the machine may lose it."""
     unfinished = temporary(final, token)
     try:
         unfinished.write_bytes(content)
-        publish(unfinished, final)
+        if lasting:
+            publish(unfinished, final)
+        else:
+            unfinished.replace(final)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def write_checked(final: Path, content: bytes, token: str) -> None:
-    """Write a small file with its checksum in the first line."""
-    write(final, hashlib.sha256(content).hexdigest().encode() + b"\n" + content, token)
+def write_checked(final: Path, content: bytes, token: str, *, lasting: bool = True) -> None:
+    """Write a small file with its checksum in the first line; *lasting* as for `write`."""
+    checksum = hashlib.sha256(content).hexdigest().encode()
+    write(final, checksum + b"\n" + content, token, lasting=lasting)
 
 
 def read_checked(path: Path) -> bytes | None:
