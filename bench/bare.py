@@ -64,6 +64,7 @@ def loop(wasm: Path, body: bytes, seconds: float) -> tuple[list[float], float]:
     )
     interface = loaded.get_export_index(handler)
     run = loaded.get_export_index("run", interface)
+    assert run is not None
     latencies = []
     start = time.perf_counter()
     while (now := time.perf_counter()) < start + seconds:

@@ -21,7 +21,8 @@ def throughput(stage: Stage) -> Row:
     cores = os.cpu_count() or 1
     seconds = 2.0 if stage.quick else 3.0
     baseline = _Bare(stage)
-    ours, bare = [], []
+    ours: list[float] = []
+    bare: list[float] = []
     with stage.serving_hello(WORKERS=cores) as daemon:
         request = load.post(_PATH, TOPIC)
         load.run(daemon.address, request, connections=_CONNECTIONS, seconds=1.0)
@@ -45,7 +46,9 @@ def latency(stage: Stage) -> Row:
     """One connection, closed loop: the next call is sent once the answer is there."""
     seconds = 2.0 if stage.quick else 3.0
     baseline = _Bare(stage)
-    ours, bare, tail = [], [], []
+    ours: list[float] = []
+    bare: list[float] = []
+    tail: list[float] = []
     with stage.serving_hello() as daemon:
         request = load.post(_PATH, TOPIC)
         load.run(daemon.address, request, connections=1, seconds=1.0)

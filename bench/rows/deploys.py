@@ -111,7 +111,7 @@ async def _publish(stage: Stage, registry: RegistryServer) -> None:
             await publish(registries.client(registry.host), stage.variant(300 + number), reference)
 
 
-def _settings(registry: RegistryServer) -> dict[str, object]:
+def _settings(registry: RegistryServer) -> dict[str, Any]:
     return {
         "PRECOMPILE": "split",  # no whole compile of the round before competes for the cores
         "REGISTRY": registry.host,
