@@ -174,6 +174,43 @@ def cache_prune(everything: bool) -> None:
     _run(command(_load(), everything=everything))
 
 
+@main.group(context_settings=_CONTEXT)
+def index() -> None:
+    """Fill the embedded index that DOCUMENT_INDEX_URL=embedded:PATH names."""
+
+
+@index.command("add", context_settings=_CONTEXT)
+@click.argument("collection", metavar="NAMESPACE/COLLECTION")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="FILES…"
+)
+@click.option("--metadata", metavar="JSON", help="A JSON object for all; FILE.json adds to it.")
+def index_add(collection: str, files: tuple[Path, ...], metadata: str | None) -> None:
+    """Add text and Markdown files, also those below directories; replace what is there."""
+    from daemon.index_commands import add  # noqa: PLC0415
+
+    _run(add(_load(), collection, files, metadata=metadata))
+
+
+@index.command("rm", context_settings=_CONTEXT)
+@click.argument("collection", metavar="NAMESPACE/COLLECTION")
+@click.argument("names", nargs=-1, required=True, metavar="NAMES…")
+def index_rm(collection: str, names: tuple[str, ...]) -> None:
+    """Remove documents by the names that `ls` shows; exit 1 if one is not there."""
+    from daemon.index_commands import remove  # noqa: PLC0415
+
+    _run(remove(_load(), collection, names))
+
+
+@index.command("ls", context_settings=_CONTEXT)
+@click.argument("collection", required=False, metavar="[NAMESPACE/COLLECTION]")
+def index_ls(collection: str | None) -> None:
+    """List the collections, or the documents of one."""
+    from daemon.index_commands import listing  # noqa: PLC0415
+
+    _run(listing(_load(), collection))
+
+
 def _run(work: Any) -> None:
     """Run one command to its end; its result is the exit status."""
     try:

@@ -7,7 +7,9 @@ from typing import Any
 
 from daemon.api.ports import Services
 from daemon.catalogue import Catalogue
-from daemon.csi.interface import Caller, Tool, ToolInvocation, ToolOutput
+from daemon.csi.interface import Caller, Document, DocumentPath, Tool, ToolInvocation, ToolOutput
+from daemon.csi.search.embedded.documents import CollectionSize
+from daemon.csi.search.embedded.index import Change, NewDocument
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Namespace, SkillPath
 from daemon.skill import StreamEvent
@@ -127,6 +129,35 @@ class Kicks:
         self.count += 1
 
 
+class Documents:
+    """An index in a dictionary."""
+
+    def __init__(self) -> None:
+        self.kept: dict[DocumentPath, Document] = {}
+
+    async def add(self, new: Sequence[NewDocument], caller: Caller) -> list[Change]:
+        """Everything is new."""
+        for one in new:
+            self.kept[one.path] = Document(one.path, list(one.contents), one.metadata)
+        return ["added"] * len(new)
+
+    async def remove(self, paths: Sequence[DocumentPath]) -> list[bool]:
+        return [self.kept.pop(path, None) is not None for path in paths]
+
+    async def document(self, path: DocumentPath, caller: Caller) -> Document:
+        if path not in self.kept:
+            raise DaemonError(ErrorKind.CSI_NOT_FOUND, f"there is no document {path.name!r}")
+        return self.kept[path]
+
+    async def names(self, namespace: str, collection: str, *, after: str, limit: int) -> list[str]:
+        within = (namespace, collection)
+        names = [one.name for one in self.kept if (one.namespace, one.collection) == within]
+        return sorted(name for name in names if name > after)[:limit]
+
+    async def collections(self) -> list[CollectionSize]:
+        return [CollectionSize("library", "letters", len(self.kept), len(self.kept))]
+
+
 def services(**changes: Any) -> Services:
     """Services that do nothing in particular, with *changes*."""
     defaults: dict[str, Any] = {
@@ -136,6 +167,7 @@ def services(**changes: Any) -> Services:
         "tools": OneTool(),
         "built": BuiltList(),
         "authorizer": Everybody(),
+        "documents": Documents(),
         "reload": Kicks(),
         "builtin_namespaces": frozenset({Namespace("test-beta")}),
     }

@@ -9,7 +9,7 @@ import time
 
 from aiohttp import web
 
-from daemon.api import catalogue, docs, health, skills, tools
+from daemon.api import catalogue, docs, health, index, skills, tools
 from daemon.api.cors import Cors
 from daemon.api.csi.routes import ROUTES as CSI
 from daemon.api.drain import DRAIN, Drain, shutting_down
@@ -21,6 +21,7 @@ from daemon.errors import DaemonError
 from daemon.observability.tracing import outgoing
 
 SKILL = "/v1/skills/{namespace:[^/]+}/{name:[^/]+}"
+COLLECTION = "/v1/index/{namespace:[^/]+}/{collection:[^/]+}"
 _STARTED = web.RequestKey("started", float)
 
 GUARDED: tuple[tuple[str, str, Handler], ...] = (
@@ -37,6 +38,11 @@ GUARDED: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/-/reload", catalogue.reload),
     ("GET", "/v1/tools/{namespace:[^/]+}", tools.tools),
     ("GET", "/v1/mcp_servers/{namespace:[^/]+}", tools.mcp_servers),
+    ("GET", "/v1/index", index.collections),
+    ("GET", f"{COLLECTION}/documents", index.names),
+    ("GET", f"{COLLECTION}/documents/{{document:[^/]+}}", index.get),
+    ("PUT", f"{COLLECTION}/documents/{{document:[^/]+}}", index.put),
+    ("DELETE", f"{COLLECTION}/documents/{{document:[^/]+}}", index.delete),
     *CSI,
 )
 """Routes that need a token where authorization is on. A new group: a module, and its lines here."""

@@ -11,7 +11,9 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from daemon.catalogue import Catalogue
-from daemon.csi.interface import Caller, Drivers, Tools
+from daemon.csi.interface import Caller, Document, DocumentPath, Drivers, Tools
+from daemon.csi.search.embedded.documents import CollectionSize
+from daemon.csi.search.embedded.index import Change, NewDocument
 from daemon.names import Namespace, SkillPath
 from daemon.observability.tracing import Tracing
 from daemon.skill import StreamEvent
@@ -80,6 +82,30 @@ class ToolAccess(Protocol):
         ...
 
 
+class DocumentStore(Protocol):
+    """The embedded index, as far as it is filled over HTTP. Raises only DaemonError."""
+
+    async def add(self, new: Sequence[NewDocument], caller: Caller) -> list[Change]:
+        """Put documents in place of those of the same paths."""
+        ...
+
+    async def remove(self, paths: Sequence[DocumentPath]) -> list[bool]:
+        """False where there was none."""
+        ...
+
+    async def document(self, path: DocumentPath, caller: Caller) -> Document:
+        """Fetch a document."""
+        ...
+
+    async def names(self, namespace: str, collection: str, *, after: str, limit: int) -> list[str]:
+        """Names of documents in order, those greater than *after*."""
+        ...
+
+    async def collections(self) -> list[CollectionSize]:
+        """All of them, sorted."""
+        ...
+
+
 class BuiltSkills(Protocol):
     """Which Skills are pulled and compiled, for `/cached_skills`."""
 
@@ -117,6 +143,7 @@ class Services:
     reload: Callable[[], None]
     ready: dict[str, Probe] = field(default_factory=dict)
     tool_access: ToolAccess | None = None
+    documents: DocumentStore | None = None
     builtin_namespaces: frozenset[Namespace] = frozenset()
     observe: Observe | None = None
     tracing: Tracing | None = None

@@ -150,7 +150,14 @@ class Settings:
     openai_inference: Mapping[str, Any] = _table(
         "OpenAI-compatible inference: `__URL` and `__TOKEN`."
     )
-    document_index_url: str | None = _setting(parse.optional_text, None, "Document Index service.")
+    document_index_url: str | None = _setting(
+        parse.optional_text, None, "Document Index service, or `embedded:PATH` for one without."
+    )
+    embedding_model: str | None = _setting(
+        parse.optional_text,
+        None,
+        "Model of OPENAI_INFERENCE for semantic search in the embedded index.",
+    )
     log_level: str = _setting(parse.text, "info", "error, warning, info or debug.")
     log_format: str = _setting(parse.text, "text", "`text` or `json`.")
     otel_endpoint: str | None = _setting(

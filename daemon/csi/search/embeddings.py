@@ -16,6 +16,7 @@ from daemon.csi.inference.failures import malformed
 from daemon.csi.inference.http import Backend, Call
 from daemon.csi.interface import Caller
 from daemon.errors import DaemonError
+from daemon.secret import Secret
 
 
 class _Row(msgspec.Struct):
@@ -35,7 +36,7 @@ class OpenAiEmbeddings:
         backend: Backend,
         *,
         model: str,
-        token: str | None,
+        token: Secret,
         batch: int = 64,
         concurrency: int = 4,
     ) -> None:
@@ -71,7 +72,7 @@ class OpenAiEmbeddings:
             path="embeddings",
             model=self._model,
             caller=caller,
-            token=self._token,
+            token=self._token.reveal() or None,
             body=msgspec.json.encode(request),
         )
         async with self._slots:

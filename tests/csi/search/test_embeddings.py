@@ -12,6 +12,7 @@ from daemon.csi.inference.connections import open_session
 from daemon.csi.inference.http import Backend, Bounds
 from daemon.csi.search.embeddings import OpenAiEmbeddings
 from daemon.errors import DaemonError, ErrorKind
+from daemon.secret import Secret
 from tests.inference_stub import Fault, StubBackend, serve
 
 
@@ -36,7 +37,7 @@ async def embeddings(stub: StubBackend) -> AsyncIterator[OpenAiEmbeddings]:
     """Two texts a batch."""
     async with open_session() as session:
         backend = Backend(session, stub.url, bounds=Bounds(backoff=0.001))
-        yield OpenAiEmbeddings(backend, model="small", token="secret", batch=2)
+        yield OpenAiEmbeddings(backend, model="small", token=Secret("secret"), batch=2)
 
 
 async def test_rows_are_in_the_order_of_the_texts(

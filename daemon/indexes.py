@@ -1,0 +1,66 @@
+"""
+From settings to the Document Index: the service, the embedded one, or none.
+
+Beside `backends`, apart so that the command line can fill an index without all other drivers.
+Leaves out inference and tools.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from daemon.csi.inference.connections import open_session
+from daemon.csi.inference.http import Backend
+from daemon.csi.search.document_index import BOUNDS, DocumentIndex
+from daemon.csi.search.embedded.index import EmbeddedIndex
+from daemon.csi.search.embeddings import OpenAiEmbeddings
+from daemon.errors import DaemonError, ErrorKind
+from daemon.secret import Secret
+from daemon.settings.model import Settings
+
+_EMBEDDED = "embedded:"
+
+
+def service(settings: Settings, session: aiohttp.ClientSession) -> DocumentIndex | None:
+    """Return the driver of the service, if that is what is configured."""
+    url = settings.document_index_url
+    if not url or url.startswith(_EMBEDDED):
+        return None
+    return DocumentIndex(Backend(session, url, bounds=BOUNDS))
+
+
+@asynccontextmanager
+async def embedded(settings: Settings) -> AsyncGenerator[EmbeddedIndex | None, None]:
+    """Open the embedded index, if that is what is configured. Raises DaemonError."""
+    url = settings.document_index_url or ""
+    if not url.startswith(_EMBEDDED):
+        yield None
+        return
+    path = url.removeprefix(_EMBEDDED)
+    if not path:
+        raise DaemonError(
+            ErrorKind.CONFIGURATION, "DOCUMENT_INDEX_URL=embedded: needs a path after the colon"
+        )
+    async with open_session() as session:
+        index = EmbeddedIndex(Path(path), embeddings=_embeddings(settings, session))
+        try:
+            await index.open()
+            yield index
+        finally:
+            await index.close()
+
+
+def _embeddings(settings: Settings, session: aiohttp.ClientSession) -> OpenAiEmbeddings | None:
+    if settings.embedding_model is None:
+        return None
+    table = settings.openai_inference
+    url = table.get("url")
+    if not url:
+        raise DaemonError(
+            ErrorKind.CONFIGURATION, "EMBEDDING_MODEL is set, OPENAI_INFERENCE__URL is not"
+        )
+    file = table.get("token-file")
+    token = Secret(str(table.get("token", "")), Path(str(file)) if file else None)
+    return OpenAiEmbeddings(Backend(session, str(url)), model=settings.embedding_model, token=token)
