@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import uvloop
 from aiohttp import web
 
 
@@ -75,7 +76,8 @@ class StubBackend:
         body = json.loads(raw) if raw else None
         assert request.transport is not None
         peer = request.transport.get_extra_info("peername")[:2]
-        self.seen.append(Seen(request.path, dict(request.headers), body, peer))
+        if self.seen.maxlen:
+            self.seen.append(Seen(request.path, dict(request.headers), body, peer))
         self.arrived.set()
         if self.faults and self.faults[0].events is None:
             await self._play(self.faults.popleft(), request.transport)
@@ -217,7 +219,7 @@ def main(routes: Routes) -> None:
         seen=deque(maxlen=0),
         faults=deque(options.fault),
     )
-    asyncio.run(_run(stub, routes(stub), options.port))
+    uvloop.run(_run(stub, routes(stub), options.port))
 
 
 async def _run(stub: StubBackend, routes: dict[str, Handler], port: int) -> None:

@@ -116,11 +116,11 @@ class Backend:
         """
         ends = self._ends(call)
         response = await self._open(call, ends)
+        if response.content_type == "application/json":  # no stream: an error with status 200
+            raise refused_inside(await self._beginning(response, ends), call.asked)
         parser = SseParser(max_event=self._bounds.event)
         async with aclosing(self._pieces(response, ends)) as pieces:
             async for piece in pieces:
-                if response.content_type == "application/json":  # not what was asked for
-                    raise refused_inside(piece, call.asked)
                 for event in _parsed(parser, piece):
                     if event.data == _DONE:
                         await self._drain(response)
@@ -198,16 +198,21 @@ class Backend:
             )
 
     async def _refused(self, response: aiohttp.ClientResponse, call: Call, ends: float) -> Failed:
+        body = await self._beginning(response, ends)
+        wait = seconds(response.headers.get("Retry-After"), now=self._wall_clock())
+        refusal = read_refusal(response.status, body, call.asked)
+        error = explain_refusal(replace(refusal, retry_after=wait), call.asked)
+        return Failed(error, repeatable=refusal.repeatable and (wait or 0) <= self._bounds.patience)
+
+    async def _beginning(self, response: aiohttp.ClientResponse, ends: float) -> bytes:
+        """Enough of an answer to say what went wrong; the rest is not waited for."""
         body = b""
         async with aclosing(self._pieces(response, ends)) as pieces:
             async for piece in pieces:
                 body += piece
                 if len(body) >= _MAX_REFUSAL:
                     break
-        wait = seconds(response.headers.get("Retry-After"), now=self._wall_clock())
-        refusal = read_refusal(response.status, body[:_MAX_REFUSAL], call.asked)
-        error = explain_refusal(replace(refusal, retry_after=wait), call.asked)
-        return Failed(error, repeatable=refusal.repeatable and (wait or 0) <= self._bounds.patience)
+        return body[:_MAX_REFUSAL]
 
     def _delay(self, attempt: int, asked: float | None) -> float:
         if asked is not None:

@@ -21,6 +21,7 @@ from daemon.csi.inference.connections import (
 from daemon.csi.inference.http import Backend, Bounds, Call
 from daemon.errors import DaemonError, ErrorKind
 from tests.inference_stub import StubBackend
+from tests.waiting import until
 
 CALL = Call(path="complete", model="stub", caller=csi.Caller(), token="secret", body=b"{}")
 
@@ -118,6 +119,29 @@ async def test_the_session_tells_which_connection_was_used_before(stub: StubBack
                 await response.read()
 
     assert (first.reused, second.reused) == (False, True)
+
+
+async def test_the_session_tells_who_waits_for_a_connection(stub: StubBackend) -> None:
+    """Until there is one."""
+    stub.held = asyncio.Event()
+    stub.key = None
+    url = f"{stub.url}/models/a/tokenizer"
+    async with open_session(connections=1) as session, asyncio.TaskGroup() as group:
+        first, second = Progress(), Progress()
+        group.create_task(fetch(session, url, first))
+        await until(lambda: stub.waiting == 1)
+        group.create_task(fetch(session, url, second))
+        await until(lambda: second.queued)
+
+        stub.held.set()
+
+    assert (first.queued, second.queued, second.reused) == (False, False, True)
+
+
+async def fetch(session: aiohttp.ClientSession, url: str, progress: Progress) -> None:
+    """Read one answer."""
+    async with session.get(url, trace_request_ctx=progress) as response:
+        await response.read()
 
 
 @pytest.mark.parametrize(

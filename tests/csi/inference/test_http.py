@@ -413,7 +413,8 @@ async def test_an_error_event_ends_the_stream_with_its_kind(
 
 async def test_json_in_place_of_a_stream_is_an_error(stub: StubBackend, backend: Backend) -> None:
     """Some backends tell errors that way, with status 200."""
-    stub.faults.append(Fault(body=b'{"error": {"code": "model_not_found"}}'))
+    long = b"x" * 50_000  # arrives in several pieces
+    stub.faults.append(Fault(body=b'{"error": {"message": "%b", "code": 404}}' % long))
 
     assert (await refusal(pieces(backend))).kind is ErrorKind.CSI_UNKNOWN_MODEL
 
