@@ -173,6 +173,17 @@ class Daemon:
         found = self.status(namespace).get("conditions", ())
         return next((one for one in found if one["type"] == kind), {})
 
+    def failing(self, skill: str, code: str, *, within: float = 30) -> dict[str, str]:
+        """Wait until the status of `namespace/name` tells an error of that code; returns it."""
+        namespace, name = skill.split("/")
+
+        def error() -> dict[str, str]:
+            found = self.status(namespace).get("skills", ())
+            told = next((one["error"] for one in found if one["name"] == name), None)
+            return told or {"code": "", "message": ""}
+
+        return self.eventually(error, lambda told: told["code"] == code, within=within)
+
     def metric(self, name: str) -> float:
         """The value of a metric, labels included in its name; 0 where it is not there."""
         assert self._metrics is not None

@@ -218,9 +218,7 @@ class TestSignals:
     def test_whoever_asks_is_obeyed_at_once(self, daemon: Daemon, by: str) -> None:
         """Also a Skill that was missing is looked for again."""
         daemon.write(wanting("rogue", "late", path=self.skills))
-        daemon.eventually(
-            lambda: daemon.status("team")["skills"][0]["error"], lambda error: error is not None
-        )
+        daemon.failing("team/late", "not-in-registry")
         put(self.skills, late=saying("late"))
 
         if by == "SIGHUP":

@@ -88,10 +88,7 @@ def test_a_version_that_cannot_be_served_does_not_replace_one_that_can(tmp_path:
 
         with Hammer(daemon, "team/greet", clients=1) as hammer:
             put(skills, greet=b"\0asm\x01\0\0\0")
-            daemon.eventually(
-                lambda: daemon.status("team")["skills"][0]["error"],
-                lambda error: error is not None and error["code"] == "not-a-component",
-            )
+            daemon.failing("team/greet", "not-a-component")
             put(skills, greet=saying("better"))
             daemon.answers("team/greet", "better", within=20)
 
