@@ -46,7 +46,8 @@ _FAILURES = (
     httpx2.HTTPError,
     RuntimeError,  # what the library raises for a version that it does not speak
     RecursionError,
-    anyio.BrokenResourceError,  # an answer that comes while the session is left
+    anyio.BrokenResourceError,
+    anyio.ClosedResourceError,  # an answer that comes while the session is left
     _RefusedError,
 )
 """What a server, and the network to it, can do to a session."""
@@ -80,6 +81,7 @@ class Connection:
         self._server: str | None = None
         self._wake = asyncio.Event()
         self._link: asyncio.Future[_Link | None] = asyncio.get_running_loop().create_future()
+        self._ended = False
         self._calls = 0
         self.idle = asyncio.Event()
         """Whether no call is under way."""
@@ -96,17 +98,21 @@ class Connection:
             error=self._error,
         )
 
+    def end(self) -> None:
+        """Make no new session. A failure while leaving one may hide that `run` was cancelled."""
+        self._ended = True
+
     # The owner task ------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Keep a session for ever. A failure of the server is logged once, and so is its end."""
         delay = self._timings.retry
         try:
-            while True:
+            while not self._ended:
                 link = await self._hold_session()
                 if link.client is not None:
                     delay = self._timings.retry
-                if link.client is None or not link.lost:
+                if not self._ended and (link.client is None or not link.lost):
                     await self._pause(delay)
                     delay = min(2 * delay, self._timings.refresh)
         finally:

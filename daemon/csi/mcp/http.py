@@ -67,21 +67,26 @@ class SessionTransport(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send *request*; what fails comes back as an answer that says so."""
-        try:
-            if self._options.token:
-                request.headers["authorization"] = f"Bearer {self._options.token.reveal()}"
-            request.extensions["timeout"] = self._timeout(request)
-            response = await self._inner.handle_async_request(request)
-        except httpx2.TransportError as error:
-            return _answer(HTTPStatus.SERVICE_UNAVAILABLE, _reason(error))
-        except DaemonError as error:
-            return _answer(HTTPStatus.SERVICE_UNAVAILABLE, error.detail)
+        response = await self._sent(request)
+        if request.method == "DELETE":
+            return await _parted(response)
         if request.method != "POST" or response.status_code < HTTPStatus.BAD_REQUEST:
             return self._bounded(response)
         if response.status_code == HTTPStatus.NOT_FOUND and _SESSION in request.headers:
             await response.aclose()
             return _answer(response.status_code, "the session is gone", code=SESSION_LOST)
         return await _readable(response)
+
+    async def _sent(self, request: httpx2.Request) -> httpx2.Response:
+        try:
+            if self._options.token:
+                request.headers["authorization"] = f"Bearer {self._options.token.reveal()}"
+            request.extensions["timeout"] = self._timeout(request)
+            return await self._inner.handle_async_request(request)
+        except httpx2.TransportError as error:
+            return _answer(HTTPStatus.SERVICE_UNAVAILABLE, _reason(error))
+        except DaemonError as error:
+            return _answer(HTTPStatus.SERVICE_UNAVAILABLE, error.detail)
 
     def _timeout(self, request: httpx2.Request) -> dict[str, float | None]:
         """How long each step of *request* may take; streams of events may be silent for ever."""
@@ -112,6 +117,12 @@ def _method(request: httpx2.Request) -> str:
         return msgspec.json.decode(request.content, type=_Frame).method
     except msgspec.DecodeError:
         return ""
+
+
+async def _parted(response: httpx2.Response) -> httpx2.Response:
+    """A session that can't be ended is over already: nothing that anyone need hear of."""
+    await response.aclose()
+    return httpx2.Response(HTTPStatus.NO_CONTENT)
 
 
 async def _readable(response: httpx2.Response) -> httpx2.Response:

@@ -88,6 +88,8 @@ class McpServers:
     async def close(self) -> None:
         """Leave all sessions. Calls under way fail."""
         self._running = False
+        for server in self._servers.values():
+            server.connection.end()
         self._servers.clear()
         await self._tasks.close()
 
@@ -173,6 +175,7 @@ class McpServers:
             self._report(namespace)
         for key in self._servers.keys() - wanted:
             dropped = self._servers.pop(key)
+            dropped.connection.end()
             self._tasks.spawn(_end(dropped), name=f"end of {shown(key[0])}")
         for namespace in self._shadowed.keys() - named.keys():
             del self._shadowed[namespace]

@@ -175,3 +175,11 @@ async def test_an_unreadable_token_is_told(serve: Serve, tmp_path: Any) -> None:
     url = await serve(answers(200))
     options = ServerOptions(token=Secret(file=tmp_path / "gone"))
     assert "gone can't be read" in error(await send(url, options=options))["message"]
+
+
+async def test_goodbyes_always_succeed(serve: Serve) -> None:
+    """The session is over in any case."""
+    transport = SessionTransport(OPTIONS)
+    async with httpx2.AsyncClient(transport=transport) as client:
+        for url in (await serve(answers(404)), "http://127.0.0.1:1/mcp"):
+            assert (await client.delete(url)).status_code == 204
