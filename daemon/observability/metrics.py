@@ -71,6 +71,9 @@ class Metrics:
     def __init__(self) -> None:
         """Nothing is registered globally: two daemons in one process don't clash."""
         self.registry = CollectorRegistry()
+        # Series by labels: looking them up in the library costs more than counting.
+        self._requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._calls: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
         self.http_requests = Counter(
             "kernel_http_requests",
             "HTTP requests.",
@@ -127,15 +130,24 @@ class Metrics:
 
     def http_request(self, method: str, path: str, status: int, *, seconds: float) -> None:
         """Count a request of a matched route; *path* is the route's template."""
-        labels = (method, path, str(status))
-        self.http_requests.labels(*labels).inc()
-        self.http_duration.labels(*labels).observe(seconds)
+        key = (method, path, status)
+        series = self._requests.get(key)
+        if series is None:
+            labels = (method, path, str(status))
+            series = self.http_requests.labels(*labels), self.http_duration.labels(*labels)
+            self._requests[key] = series
+        series[0].inc()
+        series[1].observe(seconds)
 
     def executed(self, namespace: str, name: str, code: str, *, seconds: float) -> None:
         """Count a finished call; *code* is `ok` or an error's code."""
-        labels = (namespace, name, outcome(code))
-        self.executions.labels(*labels).inc()
-        self.execution_duration.labels(*labels).observe(seconds)
+        key = (namespace, name, outcome(code))
+        series = self._calls.get(key)
+        if series is None:
+            series = self.executions.labels(*key), self.execution_duration.labels(*key)
+            self._calls[key] = series
+        series[0].inc()
+        series[1].observe(seconds)
 
     def csi_request(self, function: str) -> None:
         """Count one request of the CSI, whoever made it."""
@@ -145,6 +157,7 @@ class Metrics:
         """Drop the series of a retired Skill."""
         for metric in (self.executions, self.execution_duration):
             for status in ("ok", "logic_error", "runtime_error"):
+                self._calls.pop((namespace, name, status), None)
                 _drop(metric, namespace, name, status)
         _drop(self.fetch_duration, namespace, name)
 

@@ -44,6 +44,19 @@ def test_the_series_of_a_retired_skill_go() -> None:
     assert 'name="greet"' not in _text(metrics)
 
 
+def test_a_skill_that_comes_back_is_counted_anew() -> None:
+    """A series that was dropped is not counted on where nobody reads it."""
+    metrics = Metrics()
+    metrics.executed("team", "greet", "ok", seconds=0.1)
+    metrics.forget_skill("team", "greet")
+
+    metrics.executed("team", "greet", "ok", seconds=0.1)
+
+    assert 'kernel_skill_execution_total{name="greet",namespace="team",status="ok"} 1.0' in _text(
+        metrics
+    )
+
+
 def test_readings_are_taken_at_each_scrape() -> None:
     """Their owner keeps the number."""
     metrics = Metrics()
