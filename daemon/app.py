@@ -8,6 +8,7 @@ settings map to options (`wiring`), and all behaviour but signals.
 
 import asyncio
 import logging
+import resource
 import signal
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -15,10 +16,11 @@ from dataclasses import dataclass
 
 import uvloop
 
-from daemon import __version__, backends
+from daemon import __version__
 from daemon.api.auth import Anyone, Iam, Remember
 from daemon.api.ports import Authorizer, Options, Services
 from daemon.api.server import Server
+from daemon.backends import backends
 from daemon.build_cache.child import Caps
 from daemon.build_cache.precompiler import Precompiler
 from daemon.build_cache.store import Store
@@ -62,6 +64,7 @@ from daemon.workers.supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
 
+_FILES = 65_536  # open files at most
 _STEP_DOWN = 0.5  # seconds between "not ready" and "closed", for load balancers to notice
 
 
@@ -71,7 +74,16 @@ def run(settings: Settings) -> int:
         logs.configure(level=settings.log_level, form=settings.log_format)
     except ValueError as error:
         raise DaemonError(ErrorKind.CONFIGURATION, str(error)) from error
+    _raise_file_limit()
     return uvloop.run(serve(settings))
+
+
+def _raise_file_limit() -> None:
+    """Each waiting call may hold a connection of its caller and one to a backend."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def serve(settings: Settings) -> int:
@@ -82,7 +94,7 @@ async def serve(settings: Settings) -> int:
         await _listen(settings, parts.server)
         tasks = Tasks(on_fatal=end.fail)
         stack.push_async_callback(tasks.close)
-        tasks.spawn(_reconcile(parts), name="reconcile", fatal=True)
+        tasks.spawn(_reconcile(parts, tasks), name="reconcile", fatal=True)
         with _signals(end, reload=parts.reload, hurry=parts.server.hurry):
             await end.wait()
             await _step_down(settings, parts.server)
@@ -119,6 +131,7 @@ class _Parts:
     server: Server
     reconciler: Reconciler
     watcher: Watcher
+    precompiler: Precompiler
 
     def reload(self) -> None:
         """Rescan now, and ask registries and remote files now."""
@@ -134,9 +147,10 @@ async def _build(settings: Settings, stack: AsyncExitStack, end: _End) -> _Parts
         heat.note(call)
         count(call)
 
-    drivers = await stack.enter_async_context(
-        backends.drivers(settings, catalogue, count=metrics.csi_request)
+    found = await stack.enter_async_context(
+        backends(settings, catalogue, count=metrics.csi_request)
     )
+    drivers = found.drivers
     supervisor = await stack.enter_async_context(_workers(settings, drivers, finished=finished))
     store = Store(settings.skill_build_cache, budget=settings.skill_build_cache_size)
     await asyncio.to_thread(store.open)
@@ -170,6 +184,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, end: _End) -> _Parts
         skills=skills,
         catalogue=catalogue,
         csi=drivers,
+        documents=found.documents,
         tools=drivers.tools,
         built=Built(catalogue, reconciler.rebuild),
         authorizer=authorizer,
@@ -186,7 +201,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, end: _End) -> _Parts
         options=Options(cors_origins=settings.cors_origins),
         metrics=metrics.registry,
     )
-    parts = _Parts(server, reconciler, watcher)
+    parts = _Parts(server, reconciler, watcher, precompiler)
     return parts
 
 
@@ -322,8 +337,9 @@ async def _listen(settings: Settings, server: Server) -> None:
         _log.info("metrics on http://%s:%d/metrics", *bound.metrics)
 
 
-async def _reconcile(parts: _Parts) -> None:
+async def _reconcile(parts: _Parts, tasks: Tasks) -> None:
     await parts.reconciler.restore()
+    tasks.spawn(parts.precompiler.warm_up(), name="start the spare compile child")
     async with aclosing(parts.watcher.ticks()) as ticks:
         await parts.reconciler.run(ticks, watch_also=parts.watcher.watch_also)
 

@@ -6,14 +6,17 @@ asks.
 """
 
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from daemon import __version__, indexes
 from daemon.catalogue import Catalogue
 from daemon.csi import interface as csi
+from daemon.csi.chunking import SemanticChunking, Tokenizers
 from daemon.csi.counted import counted
 from daemon.csi.drivers import assemble
 from daemon.csi.inference.aleph_alpha import AlephAlphaInference
@@ -21,6 +24,10 @@ from daemon.csi.inference.connections import open_session
 from daemon.csi.inference.http import Backend
 from daemon.csi.inference.openai import OpenAiInference
 from daemon.csi.language import Lingua
+from daemon.csi.mcp.options import parse_options
+from daemon.csi.mcp.servers import McpServers
+from daemon.csi.search.embedded.index import EmbeddedIndex
+from daemon.csi.tokenizers import FetchedTokenizers, LocalTokenizers, NoTokenizers
 from daemon.csi.tools import NativeTools, Toolbox
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Namespace
@@ -30,24 +37,57 @@ from daemon.settings.model import Settings
 _OPENAI_KEYS = frozenset({"url", "token", "token-file"})
 
 
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """The drivers; the embedded index, if there is one; and the MCP servers among the tools."""
+
+    drivers: csi.Drivers
+    documents: EmbeddedIndex | None
+    mcp: McpServers
+
+
 @asynccontextmanager
-async def drivers(
+async def backends(
     settings: Settings, catalogue: Catalogue, *, count: Callable[[str], None]
-) -> AsyncGenerator[csi.Drivers, None]:
+) -> AsyncGenerator[Backends, None]:
     """
     Open what the settings configure; *count* hears of each request.
 
     Raises DaemonError(CONFIGURATION).
     """
-    async with open_session() as session:
-        yield counted(
-            assemble(
-                tools=Toolbox(NativeTools(_enabled_in(catalogue))),
-                inference=inference(settings, session),
-                language=Lingua(),
-            ),
-            count,
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(open_session())
+        documents = await stack.enter_async_context(indexes.embedded(settings))
+        mcp = McpServers(
+            lambda: catalogue.tools,
+            options=parse_options(settings.mcp_servers),
+            version=__version__,
         )
+        await mcp.start()
+        stack.push_async_callback(mcp.close)
+        model = inference(settings, session)
+        found = assemble(
+            tools=Toolbox(NativeTools(_enabled_in(catalogue)), mcp),
+            inference=model,
+            document_index=documents or indexes.service(settings, session),
+            chunking=_chunking(settings, model, stack),
+            language=Lingua(),
+        )
+        yield Backends(counted(found, count), documents, mcp)
+
+
+def _chunking(
+    settings: Settings, model: csi.Inference | None, stack: AsyncExitStack
+) -> csi.Chunking:
+    """Tokenizers are the operator's files, then the backend's where it has any."""
+    source: Tokenizers = NoTokenizers()
+    if isinstance(model, AlephAlphaInference):
+        source = fetched = FetchedTokenizers(model.tokenizer)
+        stack.push_async_callback(fetched.close)
+    paths = {name: Path(str(path)).expanduser() for name, path in settings.tokenizers.items()}
+    return SemanticChunking(
+        LocalTokenizers(paths, otherwise=source), character_fallback=settings.chunking_characters
+    )
 
 
 def inference(settings: Settings, session: aiohttp.ClientSession) -> csi.Inference | None:

@@ -1,6 +1,6 @@
 import pytest
 
-from daemon.backends import drivers
+from daemon.backends import backends
 from daemon.catalogue import Catalogue, NamespaceTools
 from daemon.csi import interface as csi
 from daemon.errors import DaemonError, ErrorKind
@@ -21,9 +21,9 @@ def _chat() -> csi.ChatRequest:
 
 async def test_what_is_not_configured_says_what_to_set() -> None:
     """Rather than being absent."""
-    async with drivers(Settings(), Catalogue(), count=_ignore) as found:
+    async with backends(Settings(), Catalogue(), count=_ignore) as found:
         with pytest.raises(DaemonError, match="OPENAI_INFERENCE__URL") as caught:
-            await found.inference.chat(_chat(), csi.Caller())
+            await found.drivers.inference.chat(_chat(), csi.Caller())
     assert caught.value.kind is ErrorKind.CSI_NOT_CONFIGURED
 
 
@@ -38,7 +38,7 @@ async def test_what_is_not_configured_says_what_to_set() -> None:
 async def test_half_a_backend_is_a_configuration_error(environ: dict[str, str], text: str) -> None:
     """Found at the start, not at the first request."""
     with pytest.raises(DaemonError, match=text) as caught:
-        async with drivers(load(environ=environ).settings, Catalogue(), count=_ignore):
+        async with backends(load(environ=environ).settings, Catalogue(), count=_ignore):
             pass
     assert caught.value.kind is ErrorKind.CONFIGURATION
 
@@ -46,17 +46,17 @@ async def test_half_a_backend_is_a_configuration_error(environ: dict[str, str], 
 async def test_languages_need_no_backend() -> None:
     """And every request is counted, whoever asks."""
     counted: list[str] = []
-    async with drivers(Settings(), Catalogue(), count=counted.append) as found:
+    async with backends(Settings(), Catalogue(), count=counted.append) as found:
         request = csi.LanguageRequest("Was für ein schöner Morgen", ["deu", "eng"])
-        assert await found.language.select_language(request) == "deu"
+        assert await found.drivers.language.select_language(request) == "deu"
     assert counted == ["select_language"]
 
 
 async def test_tools_are_those_that_the_catalogue_enables_now() -> None:
     """An edit counts from the next call on."""
     catalogue = Catalogue()
-    async with drivers(Settings(), catalogue, count=_ignore) as found:
-        assert await found.tools.list(csi.Caller(namespace=TEAM)) == []
+    async with backends(Settings(), catalogue, count=_ignore) as found:
+        assert await found.drivers.tools.list(csi.Caller(namespace=TEAM)) == []
         catalogue.enable_tools(TEAM, NamespaceTools(native=("add",)))
-        (tool,) = await found.tools.list(csi.Caller(namespace=TEAM))
+        (tool,) = await found.drivers.tools.list(csi.Caller(namespace=TEAM))
     assert tool.name == "add"

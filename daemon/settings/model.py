@@ -158,6 +158,16 @@ class Settings:
         None,
         "Model of OPENAI_INFERENCE for semantic search in the embedded index.",
     )
+    tokenizers: Mapping[str, Any] = _table(
+        "Paths of `tokenizer.json` by model, TOML only: `[tokenizers]`."
+    )
+    chunking_characters: bool = _setting(
+        parse.boolean, False, "Count characters where a model's tokenizer can't be had."
+    )
+    mcp_servers: Mapping[str, Any] = _table(
+        'MCP servers by URL, TOML only: `[mcp-servers."https://…"]` with `token`, `token-file`, '
+        "`connect-timeout`, `call-timeout`, `namespaces`."
+    )
     log_level: str = _setting(parse.text, "info", "error, warning, info or debug.")
     log_format: str = _setting(parse.text, "text", "`text` or `json`.")
     otel_endpoint: str | None = _setting(
@@ -178,5 +188,5 @@ class Settings:
 
 
 FIELDS = MappingProxyType({one.name: one for one in fields(Settings)})
-TABLES = frozenset({"namespaces", "registries", "openai_inference"})
+TABLES = frozenset({"namespaces", "registries", "openai_inference", "tokenizers", "mcp_servers"})
 SECRETS = frozenset(name for name, one in FIELDS.items() if isinstance(one.default, Secret))
