@@ -96,9 +96,10 @@ def _collection(text: str) -> tuple[str, str]:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """The file, or those below the directory, without sidecars and hidden ones."""
+    """The file, or those below the directory that are not hidden; never a sidecar."""
     if not path.is_dir():
-        yield path
+        if not _is_sidecar(path):  # a shell's `*` names both
+            yield path
         return
     for one in path.rglob("*"):
         hidden = any(part.startswith(".") for part in one.relative_to(path).parts)

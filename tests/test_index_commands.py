@@ -31,6 +31,8 @@ async def test_files_and_directories_are_added(
     assert await add(settings, "team/docs", [docs], metadata='{"lang": "de", "x": 1}') == 0
     assert await add(settings, "team/docs", [docs], metadata='{"lang": "de", "x": 1}') == 0
 
+    assert await add(settings, "team/docs", [docs / "a.md.json"], metadata=None) == 0
+
     assert "2 unchanged" in capsys.readouterr().err
     async with embedded(settings) as index:
         assert index is not None
