@@ -222,7 +222,10 @@ class Connection:
             link.lost = _forgotten(error)
             if not link.lost:
                 self._report(_words(error))
-            return self._calls > 0 and not link.lost  # they may yet be answered
+            if self._calls and not link.lost:  # they may yet be answered
+                return True
+            self._renew()  # with the decision, so that no call is begun in a session that ends
+            return False
         self._report(None)
         return True
 
