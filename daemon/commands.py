@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from daemon.build_cache.store import Store
 from daemon.errors import DaemonError, ErrorKind
@@ -90,7 +90,8 @@ async def cache_list(settings: Settings) -> int:
     """Print every file of the cache, largest first, and the sum."""
     async with _opened(settings) as store:
         entries = await asyncio.to_thread(store.entries)
-    table = Table("file", "size", "last used", "")
+    # Names are long: on a narrow terminal they continue below instead of losing their end.
+    table = Table(Column("file", overflow="fold"), "size", "last used", "")
     for entry in sorted(entries, key=lambda one: one.size, reverse=True):
         used = datetime.fromtimestamp(entry.used, UTC).isoformat(sep=" ", timespec="seconds")
         table.add_row(entry.name, decimal(entry.size), used, "in use" if entry.pinned else "")

@@ -39,7 +39,9 @@ async def test_ls_names_files_and_sizes(
     """And how full the cache is."""
     assert await commands.cache_list(settings) == 0
 
-    assert "2 files" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "2 files" in printed
+    assert "…" not in printed  # no name is cut
 
 
 async def test_verify_tells_of_damage_and_exits_1(
