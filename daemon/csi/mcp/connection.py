@@ -7,8 +7,8 @@ tasks. Leaves out which namespace sees the server.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any, cast
 
 import anyio
@@ -29,6 +29,8 @@ from daemon.csi.mcp.status import ServerOptions, ServerStatus, State, Timings, s
 _log = logging.getLogger(__name__)
 
 _MOST_PAGES = 100
+_LAST_ANSWERS = 1.0
+"""Seconds that the other calls of a forgotten session have to hear of it."""
 _CALL_RESULT: TypeAdapter[types.CallToolResult | types.InputRequiredResult] = TypeAdapter(
     types.CallToolResult | types.InputRequiredResult
 )
@@ -59,6 +61,21 @@ class _Link:
     def __init__(self) -> None:
         self.client: Client | None = None
         self.lost = False
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self._calls = 0
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """While a call of this session is under way."""
+        self._calls += 1
+        self.idle.clear()
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self.idle.set()
 
 
 class Connection:
@@ -203,6 +220,10 @@ class Connection:
                 await self._until_due()
                 while not link.lost and await self._refreshed(link, client):
                     await self._until_due()
+                if link.lost:  # others will hear of it, too, and may then be repeated
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(_LAST_ANSWERS):
+                            await link.idle.wait()
             finally:
                 subscription.cancel()
 
@@ -281,7 +302,8 @@ class Connection:
             if link is None or link.client is None:
                 break
             try:
-                return text.result(await _send(link.client, name, arguments, meta))
+                with link.call():
+                    return text.result(await _send(link.client, name, arguments, meta))
             except MCPError as error:
                 if last or not await self._worth_repeating(link, error):
                     return self._failed(_words(error))
