@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
@@ -26,13 +26,15 @@ from daemon.csi.inference.openai import OpenAiInference
 from daemon.csi.language import Lingua
 from daemon.csi.mcp.options import parse_options
 from daemon.csi.mcp.servers import McpServers
-from daemon.csi.search.embedded.index import EmbeddedIndex
 from daemon.csi.tokenizers import FetchedTokenizers, LocalTokenizers, NoTokenizers
 from daemon.csi.tools import NativeTools, Toolbox
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Namespace
 from daemon.secret import Secret
 from daemon.settings.model import Settings
+
+if TYPE_CHECKING:
+    from daemon.csi.search.embedded.index import EmbeddedIndex
 
 _OPENAI_KEYS = frozenset({"url", "token", "token-file"})
 
@@ -42,7 +44,7 @@ class Backends:
     """The drivers; the embedded index, if there is one; and the MCP servers among the tools."""
 
     drivers: csi.Drivers
-    documents: EmbeddedIndex | None
+    documents: "EmbeddedIndex | None"
     mcp: McpServers
 
 

@@ -17,7 +17,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from daemon.csi.interface import DocumentPath
-from daemon.csi.search.embedded.index import EmbeddedIndex, NewDocument
+from daemon.csi.search.embedded.index import EmbeddedIndex
+from daemon.csi.search.embedded.values import NewDocument
 from daemon.errors import DaemonError, ErrorKind
 from daemon.indexes import embedded
 from daemon.settings.model import Settings

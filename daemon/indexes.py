@@ -8,17 +8,20 @@ Leaves out inference and tools.
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
 
 from daemon.csi.inference.connections import open_session
 from daemon.csi.inference.http import Backend
 from daemon.csi.search.document_index import BOUNDS, DocumentIndex
-from daemon.csi.search.embedded.index import EmbeddedIndex
-from daemon.csi.search.embeddings import OpenAiEmbeddings
 from daemon.errors import DaemonError, ErrorKind
 from daemon.secret import Secret
 from daemon.settings.model import Settings
+
+if TYPE_CHECKING:
+    from daemon.csi.search.embedded.index import EmbeddedIndex
+    from daemon.csi.search.embeddings import OpenAiEmbeddings
 
 _EMBEDDED = "embedded:"
 
@@ -32,7 +35,7 @@ def service(settings: Settings, session: aiohttp.ClientSession) -> DocumentIndex
 
 
 @asynccontextmanager
-async def embedded(settings: Settings) -> AsyncGenerator[EmbeddedIndex | None, None]:
+async def embedded(settings: Settings) -> AsyncGenerator["EmbeddedIndex | None", None]:
     """Open the embedded index, if that is what is configured. Raises DaemonError."""
     url = settings.document_index_url or ""
     if not url.startswith(_EMBEDDED):
@@ -43,6 +46,9 @@ async def embedded(settings: Settings) -> AsyncGenerator[EmbeddedIndex | None, N
         raise DaemonError(
             ErrorKind.CONFIGURATION, "DOCUMENT_INDEX_URL=embedded: needs a path after the colon"
         )
+    # The index takes a tenth of a second and 30 MB to import: only where it is wanted.
+    from daemon.csi.search.embedded.index import EmbeddedIndex  # noqa: PLC0415
+
     async with open_session() as session:
         index = EmbeddedIndex(Path(path), embeddings=_embeddings(settings, session))
         try:
@@ -52,9 +58,11 @@ async def embedded(settings: Settings) -> AsyncGenerator[EmbeddedIndex | None, N
             await index.close()
 
 
-def _embeddings(settings: Settings, session: aiohttp.ClientSession) -> OpenAiEmbeddings | None:
+def _embeddings(settings: Settings, session: aiohttp.ClientSession) -> "OpenAiEmbeddings | None":
     if settings.embedding_model is None:
         return None
+    from daemon.csi.search.embeddings import OpenAiEmbeddings  # noqa: PLC0415
+
     table = settings.openai_inference
     url = table.get("url")
     if not url:

@@ -8,8 +8,7 @@ from typing import Any
 from daemon.api.ports import Services
 from daemon.catalogue import Catalogue
 from daemon.csi.interface import Caller, Document, DocumentPath, Tool, ToolInvocation, ToolOutput
-from daemon.csi.search.embedded.documents import CollectionSize
-from daemon.csi.search.embedded.index import Change, NewDocument
+from daemon.csi.search.embedded.values import Change, CollectionSize, NewDocument
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Namespace, SkillPath
 from daemon.skill import StreamEvent

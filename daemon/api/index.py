@@ -14,7 +14,7 @@ from daemon.api import requests, schema
 from daemon.api.csi.body import decode
 from daemon.api.ports import SERVICES, DocumentStore
 from daemon.csi.interface import DocumentPath
-from daemon.csi.search.embedded.index import NewDocument
+from daemon.csi.search.embedded.values import NewDocument
 from daemon.errors import DaemonError, ErrorKind
 
 _MAX_NAMES = 1000

@@ -12,8 +12,7 @@ from aiohttp import web
 
 from daemon.catalogue import Catalogue
 from daemon.csi.interface import Caller, Document, DocumentPath, Drivers, Tools
-from daemon.csi.search.embedded.documents import CollectionSize
-from daemon.csi.search.embedded.index import Change, NewDocument
+from daemon.csi.search.embedded.values import Change, CollectionSize, NewDocument
 from daemon.names import Namespace, SkillPath
 from daemon.observability.tracing import Tracing
 from daemon.skill import StreamEvent

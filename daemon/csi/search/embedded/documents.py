@@ -19,6 +19,7 @@ from daemon.csi.interface import Document, DocumentPath, Json, TextCursor
 from daemon.csi.search.embedded.analysis import words
 from daemon.csi.search.embedded.fields import Field, fields
 from daemon.csi.search.embedded.sections import split
+from daemon.csi.search.embedded.values import CollectionSize
 from daemon.errors import DaemonError, ErrorKind
 
 SHIFT = 16
@@ -55,16 +56,6 @@ class Collection:
     sections: int
     words: int
     version: int
-
-
-@dataclass(frozen=True, slots=True)
-class CollectionSize:
-    """A line of the list of collections."""
-
-    namespace: str
-    name: str
-    documents: int
-    sections: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,22 +16,21 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from daemon.csi import interface as csi
 from daemon.csi.search.embedded import documents, fulltext, vectors
 from daemon.csi.search.embedded.database import Database
-from daemon.csi.search.embedded.documents import Collection, CollectionSize, Hit, Prepared
+from daemon.csi.search.embedded.documents import Collection, Hit, Prepared
 from daemon.csi.search.embedded.filters import Condition, condition
+from daemon.csi.search.embedded.values import Change, CollectionSize, NewDocument
 from daemon.csi.search.embedded.vectors import Matrices, Matrix, Vector
 from daemon.errors import DaemonError, ErrorKind
 
 _MAX_RESULTS = 1_000
 _CANDIDATES = 100
-
-Change = Literal["added", "replaced", "unchanged"]
 
 
 class Embeddings(Protocol):
@@ -45,15 +44,6 @@ class Embeddings(Protocol):
     async def embed(self, texts: Sequence[str], caller: csi.Caller) -> Vector:
         """One row per text. Raises DaemonError of the CSI_* kinds."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class NewDocument:
-    """What to add: texts (Markdown or plain) and JSON metadata."""
-
-    path: csi.DocumentPath
-    contents: Sequence[str]
-    metadata: csi.Json | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from daemon.csi import interface as csi
-from daemon.csi.search.embedded.index import EmbeddedIndex, NewDocument
+from daemon.csi.search.embedded.index import EmbeddedIndex
+from daemon.csi.search.embedded.values import NewDocument
 
 CALLER = csi.Caller()
 

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from daemon.csi import interface as csi
-from daemon.csi.search.embedded.index import EmbeddedIndex, NewDocument
+from daemon.csi.search.embedded.index import EmbeddedIndex
+from daemon.csi.search.embedded.values import NewDocument
 
 
 async def main() -> None:

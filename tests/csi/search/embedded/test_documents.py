@@ -3,8 +3,8 @@
 import pytest
 
 from daemon.csi.interface import TextCursor
-from daemon.csi.search.embedded.documents import CollectionSize
 from daemon.csi.search.embedded.index import EmbeddedIndex
+from daemon.csi.search.embedded.values import CollectionSize
 from daemon.errors import DaemonError, ErrorKind
 from tests.csi.search.embedded.conftest import CALLER, document, found, path, search
 
