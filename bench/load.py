@@ -53,6 +53,7 @@ class _Connection(asyncio.Protocol):
         self._buffer = bytearray()
         self._wanted: int | None = None
         self._sent = 0.0
+        self._waiting = False
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -67,6 +68,7 @@ class _Connection(asyncio.Protocol):
         if self._left is not None:
             self._left -= 1
         self._sent = now
+        self._waiting = True
         self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
@@ -88,10 +90,11 @@ class _Connection(asyncio.Protocol):
             self._result.failures.append(status)
         del self._buffer[: self._wanted]
         self._wanted = None
+        self._waiting = False
         self._send()
 
     def connection_lost(self, error: Exception | None) -> None:
-        if error is not None or self._wanted is not None:
+        if error is not None or self._waiting:
             self._result.failures.append(0)
         if not self.done.done():
             self.done.set_result(None)

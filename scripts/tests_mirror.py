@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 # Tests of the whole, without a module of their own.
-FREE_FOLDERS = frozenset({"docs", "e2e", "poison", "skills", "wit"})
+FREE_FOLDERS = frozenset({"bench", "docs", "e2e", "poison", "skills", "wit"})
 # Modules that have nothing to test alone, with where they are tested.
 ELSEWHERE: dict[str, str] = {
     "daemon/__main__.py": "every test that starts a daemon",
