@@ -76,6 +76,7 @@ class Daemon:
         )
         threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
         if not self._heard.wait(60) or self._address is None:
+            self.kill()
             raise AssertionError("the daemon does not listen:\n" + "\n".join(self.log))
         return self
 

@@ -60,11 +60,15 @@ class TestRealRegistry:
         tmp_path: Path,
     ) -> None:
         """`pharia-skill publish`, over TLS, of a Skill built with the SDK."""
-        environment = registry.publishing | {"SKILL_REPOSITORY": "team-a/skills"}
+        environment = registry.publishing | {
+            "SKILL_REPOSITORY": "team-a/skills",
+            "PATH": f"{sdk_venv / 'bin'}:{os.environ['PATH']}",
+            "HOME": str(tmp_path),
+        }
         command = [str(sdk_venv / "bin" / "pharia-skill"), "publish", str(sdk_skill("hello"))]
         done = subprocess.run(
             [*command, "--name", "hello", "--tag", "latest"],
-            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **environment},
+            env=environment,
             check=False,
             capture_output=True,
             timeout=100,
