@@ -30,7 +30,7 @@ from daemon.workers.supervisor import Invocation
 
 _VERSIONS = {
     World.V0_1: None,
-    World.V0_2: "0.2",
+    World.V0_2: None,  # as the reference: its world knows no metadata
     World.V0_3: "0.3",
     World.V0_4: "0.4",
     World.V0_5: "0.5",
