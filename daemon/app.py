@@ -185,6 +185,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, end: _End) -> _Parts
         catalogue=catalogue,
         csi=drivers,
         documents=found.documents,
+        mcp_servers=found.mcp.status,
         tools=drivers.tools,
         built=Built(catalogue, reconciler.rebuild),
         authorizer=authorizer,

@@ -30,7 +30,8 @@ async def namespace(request: web.Request) -> web.Response:
             ErrorKind.NAMESPACE_NOT_FOUND,
             f"There is no namespace {str(name)!r}. GET /v1/namespaces lists all.",
         )
-    return schema.json(schema.namespace(status))
+    services = request.app[SERVICES]
+    return schema.json(schema.namespace(status, services.mcp_servers(name)))
 
 
 async def reload(request: web.Request) -> web.Response:

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from daemon.catalogue import Catalogue
 from daemon.csi.interface import Caller, Document, DocumentPath, Drivers, Tools
+from daemon.csi.mcp.status import ServerStatus
 from daemon.csi.search.embedded.values import Change, CollectionSize, NewDocument
 from daemon.names import Namespace, SkillPath
 from daemon.observability.tracing import Tracing
@@ -124,6 +125,10 @@ Observe = Callable[[str, str, int, float], None]
 """Hears of each response head: method, route template, status, seconds."""
 
 
+def _no_servers(_: Namespace) -> Sequence[ServerStatus]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """
@@ -142,6 +147,7 @@ class Services:
     reload: Callable[[], None]
     ready: dict[str, Probe] = field(default_factory=dict)
     tool_access: ToolAccess | None = None
+    mcp_servers: Callable[[Namespace], Sequence[ServerStatus]] = _no_servers
     documents: DocumentStore | None = None
     builtin_namespaces: frozenset[Namespace] = frozenset()
     observe: Observe | None = None

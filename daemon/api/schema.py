@@ -6,6 +6,7 @@ Leaves out the bodies that pass through untouched: inputs and outputs of Skills.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from aiohttp import web
 from daemon.api.ports import Described
 from daemon.catalogue import Catalogue, NamespaceTools, Served, ServedChat, ServedSkill
 from daemon.csi.interface import Tool
+from daemon.csi.mcp.status import ServerStatus, shown
 from daemon.names import Namespace, SkillPath
 from daemon.namespaces.status import (
     Condition,
@@ -157,9 +159,12 @@ def namespaces(statuses: Mapping[Namespace, NamespaceStatus]) -> list[JsonObject
     return [_summary(statuses[name]) for name in sorted(statuses)]
 
 
-def namespace(status: NamespaceStatus) -> JsonObject:
-    """All that is known of one namespace."""
-    return _summary(status) | {"history": [_change(one) for one in status.history]}
+def namespace(status: NamespaceStatus, servers: Iterable[ServerStatus] = ()) -> JsonObject:
+    """All that is known of one namespace, with its MCP *servers* in the order of their rank."""
+    return _summary(status) | {
+        "mcp_servers": [asdict(one) | {"url": shown(one.url)} for one in servers],
+        "history": [_change(one) for one in status.history],
+    }
 
 
 def _summary(status: NamespaceStatus) -> JsonObject:

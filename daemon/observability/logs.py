@@ -22,6 +22,10 @@ _LEVELS = {
 }
 
 
+# At info these log whole URLs, query and all, and the ids of sessions.
+_QUIET = {"httpx2": logging.WARNING, "httpx": logging.WARNING, "mcp": logging.WARNING}
+
+
 class _Json(logging.Formatter):
     """One JSON object a line: time, level, logger, message, and the traceback if any."""
 
@@ -69,7 +73,7 @@ def configure(*, level: str, form: str) -> None:
     """Log to standard output. Raises ValueError for an unknown level or format."""
     if form not in {"text", "json"}:
         raise ValueError(f"{form!r} is not a log format: choose text or json")
-    levels = parse_levels(level)
+    levels = {**_QUIET, **parse_levels(level)}
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_Json() if form == "json" else _Text())
     logging.basicConfig(level=levels.pop(""), handlers=[handler], force=True)

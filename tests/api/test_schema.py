@@ -7,6 +7,7 @@ from daemon.api import schema
 from daemon.api.docs import openapi
 from daemon.catalogue import Catalogue, NamespaceTools
 from daemon.csi.interface import Tool
+from daemon.csi.mcp.status import ServerStatus
 from daemon.names import SkillName, SkillPath
 from tests.api.statuses import CHAT, DIGEST, HELLO, REVISION, TEAM, catalogue, team
 from tests.fakes_api import Metadata
@@ -67,9 +68,15 @@ def test_configured_skills_are_those_wanted_or_served() -> None:
 
 def test_a_namespace_tells_problems_conditions_and_history() -> None:
     """With file, line and the way out."""
-    found = schema.namespace(team())
+    server = ServerStatus(
+        url="https://u:p@mcp.example/mcp?key=hush", state="ready", tools=("search",)
+    )
+    found = schema.namespace(team(), [server])
 
     fits("Namespace", found)
+    (shown,) = found["mcp_servers"]
+    fits("McpServer", shown)
+    assert shown["url"] == "https://mcp.example/mcp"
     for change in found["history"]:
         fits("Change", change)
     (mistake,) = found["problems"]

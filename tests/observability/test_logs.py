@@ -70,3 +70,11 @@ def test_text_names_the_logger_of_others_only(capsys: pytest.CaptureFixture[str]
     assert ours.endswith("INFO    ours")
     assert theirs.endswith("INFO    aiohttp: theirs")
     assert sys.stdout
+
+
+def test_libraries_that_log_urls_are_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    """A query may hold a secret."""
+    configure(level="info", form="text")
+    logging.getLogger("httpx2").info("GET https://example.org/?token=hush")
+
+    assert "hush" not in capsys.readouterr().out

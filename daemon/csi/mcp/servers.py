@@ -134,8 +134,9 @@ class McpServers:
         """The servers of the caller's namespace, each tried at least once if that takes no age."""
         namespace = caller.namespace
         enabled = self._enabled().get(namespace) if namespace is not None else None
-        if namespace is None or enabled is None:
+        if namespace is None or enabled is None or not enabled.mcp_servers:
             return ()
+        await asyncio.to_thread(_import_client)
         connections = self._connections(namespace, enabled)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._timings.first):
@@ -163,6 +164,8 @@ class McpServers:
 
     async def _follow_for_ever(self) -> None:
         while True:
+            if any(enabled.mcp_servers for enabled in self._enabled().values()):
+                await asyncio.to_thread(_import_client)
             self._follow()
             await asyncio.sleep(self._timings.follow)
 
@@ -181,11 +184,10 @@ class McpServers:
             del self._shadowed[namespace]
 
     def _connect(self, key: Key) -> _Server:
-        # The official client takes 40 MB and half a second: only where a server is named.
-        from daemon.csi.mcp.connection import Connection  # noqa: PLC0415
-
         url, options = key
-        connection = Connection(url, options=options, timings=self._timings, version=self._version)
+        connection = _import_client()(
+            url, options=options, timings=self._timings, version=self._version
+        )
         task = self._tasks.spawn(connection.run(), name=f"MCP server {shown(url)}")
         return _Server(connection, task)
 
@@ -199,6 +201,13 @@ class McpServers:
                     namespace, url, ", ".join(names),
                 )  # fmt: skip
         self._shadowed[namespace] = shadowed
+
+
+def _import_client() -> type[Connection]:
+    """The official client takes 40 MB and half a second: only where a server is named."""
+    from daemon.csi.mcp.connection import Connection  # noqa: PLC0415
+
+    return Connection
 
 
 async def _end(server: _Server) -> None:
