@@ -147,18 +147,19 @@ class DriverContext:
                 return csi.ToolList(list(await self._drivers.tools.list(self._caller)))
 
     async def _invoke_all(self, invocations: Sequence[csi.ToolInvocation]) -> list[csi.ToolResult]:
-        """Tell of all beginnings in order, then, when all have finished, of all ends in order."""
+        """Tell of all beginnings in order, and of each end when it happens: tools may be slow."""
         for one in invocations:
             self._emit(ToolBegin(one.name))
-        tools, caller = self._drivers.tools, self._caller
-        results = await _batch(lambda one: tools.invoke(one, caller), invocations)
-        for one, result in zip(invocations, results, strict=True):
-            match result:
-                case csi.ToolError(message):
-                    self._emit(ToolFailed(one.name, message))
-                case csi.ToolOutput():
-                    self._emit(ToolEnd(one.name))
-        return results
+        return await _batch(self._invoke, invocations)
+
+    async def _invoke(self, invocation: csi.ToolInvocation) -> csi.ToolResult:
+        result = await self._drivers.tools.invoke(invocation, self._caller)
+        match result:
+            case csi.ToolError(message):
+                self._emit(ToolFailed(invocation.name, message))
+            case csi.ToolOutput():
+                self._emit(ToolEnd(invocation.name))
+        return result
 
     def _open(self, request: csi.OpenCompletionStream | csi.OpenChatStream) -> csi.StreamOpened:
         inference, caller = self._drivers.inference, self._caller

@@ -97,6 +97,24 @@ class Library:
         return b"{}"
 
 
+class SlowTools:
+    """Tools that answer with their names; those of the *slow* names wait for `release`."""
+
+    def __init__(self, *slow: str) -> None:
+        self.slow = slow
+        self.release = asyncio.Event()
+
+    async def list(self, caller: csi.Caller) -> Sequence[csi.Tool]:
+        """See csi.Tools."""
+        return []
+
+    async def invoke(self, request: csi.ToolInvocation, caller: csi.Caller) -> csi.ToolResult:
+        """See csi.Tools."""
+        if request.name in self.slow:
+            await self.release.wait()
+        return csi.ToolOutput([request.name])
+
+
 class Words:
     """Chunks are words, and every text is English."""
 

@@ -1,6 +1,7 @@
 """The requests of a guest, as calls of the drivers."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from daemon.csi.context import DriverContext
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Namespace
 from daemon.skill import StreamEvent, ToolBegin, ToolEnd, ToolFailed
-from tests.csi.fakes import ScriptedInference, drivers
+from tests.csi.fakes import ScriptedInference, SlowTools, drivers
 from tests.waiting import until
 
 CALLER = csi.Caller(namespace=Namespace("test-beta"), token="t")
@@ -139,8 +140,8 @@ async def test_streams_left_open_are_closed_with_the_invocation() -> None:
     assert inference.open == 0
 
 
-async def test_tool_events_begin_all_then_end_all_in_order() -> None:
-    """Whichever tool finishes first; a failed tool is a result, not an error."""
+async def test_tool_events_begin_in_order() -> None:
+    """And end in order where tools take no time; a failed tool is a result, not an error."""
     told: list[StreamEvent] = []
     numbers = [csi.ToolArgument("a", b"1"), csi.ToolArgument("b", b"2")]
     invocations = [csi.ToolInvocation("saboteur"), csi.ToolInvocation("add", numbers)]
@@ -152,6 +153,22 @@ async def test_tool_events_begin_all_then_end_all_in_order() -> None:
         ToolFailed("saboteur", "Out of cheese."),
         ToolEnd("add"),
     ]
+
+
+async def test_tool_events_end_when_each_tool_does() -> None:
+    """The reader of a stream need not wait for the slowest to hear of the others."""
+    told: list[StreamEvent] = []
+    slow = SlowTools("slow")
+    made = DriverContext(replace(drivers(), tools=slow), CALLER, told.append)
+    invocations = [csi.ToolInvocation("slow"), csi.ToolInvocation("quick")]
+    asking = asyncio.ensure_future(made.answer(csi.InvokeTools(invocations)))
+    begun = [ToolBegin("slow"), ToolBegin("quick")]
+
+    await until(lambda: told == [*begun, ToolEnd("quick")])
+    slow.release.set()
+
+    assert await asking == csi.ToolResults([csi.ToolOutput(["slow"]), csi.ToolOutput(["quick"])])
+    assert told == [*begun, ToolEnd("quick"), ToolEnd("slow")]
 
 
 async def test_listed_tools_are_those_of_the_namespace() -> None:
