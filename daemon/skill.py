@@ -39,7 +39,7 @@ class Limits:
     memory: int = 1 << 30
     timeout: float = 600.0
     output: int = 50 << 20
-    concurrency: int = 256
+    concurrency: int = 1024
 
     def tightened(
         self, *, memory: int | None, timeout: float | None, concurrency: int | None

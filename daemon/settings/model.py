@@ -110,7 +110,7 @@ class Settings:
         parse.seconds, 600.0, "Wall-clock cap of one call, waiting for the host included."
     )
     skill_output: int = _setting(parse.size, 50 << 20, "Cap on the output of one call.")
-    skill_concurrency: int = _setting(parse.positive, 256, "Calls of one Skill at a time.")
+    skill_concurrency: int = _setting(parse.positive, 1024, "Calls of one Skill at a time.")
     max_calls: int = _setting(parse.positive, 2048, "Calls of all Skills at a time.")
     queue_limit: int = _setting(parse.whole, 1024, "Calls that may wait for a worker.")
     queue_timeout: float = _setting(parse.seconds, 10.0, "How long a call may wait for a worker.")
