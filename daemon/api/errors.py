@@ -54,7 +54,7 @@ TABLE: Mapping[ErrorKind, Meaning] = MappingProxyType(
         K.CSI_IN_METADATA: Meaning(500, "The Skill's metadata function asks its host"),
         K.SKILL_TRAPPED: Meaning(500, "The Skill crashed"),
         K.OUTPUT_TOO_LARGE: Meaning(500, "The Skill's output is too large"),
-        K.SKILL_NOT_READY: Meaning(503, "The Skill is being installed", 2),
+        K.SKILL_NOT_READY: Meaning(503, "The Skill is not ready", 2),
         K.SKILL_UNSERVABLE: _UNLOADABLE,
         K.NAMESPACE_INVALID: Meaning(503, "The namespace's configuration is invalid", 10),
         K.STARTING: Meaning(503, "The server is starting", 2),

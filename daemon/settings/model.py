@@ -103,7 +103,9 @@ class Settings:
     compile_memory: int = _setting(parse.size, 4 << 30, "Memory cap of one compilation.")
     compile_timeout: float = _setting(parse.seconds, 300.0, "Time cap of one compilation.")
     workers: int = _setting(
-        parse.positive, os.cpu_count() or 1, "Worker processes; one runs guest code on one core."
+        parse.positive,
+        len(os.sched_getaffinity(0)),
+        "Worker processes; one runs guest code on one core.",
     )
     skill_memory: int = _setting(parse.size, 1 << 30, "Memory cap of one call.")
     skill_timeout: float = _setting(
