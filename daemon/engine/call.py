@@ -82,7 +82,7 @@ class Call:
         """The error of a call that ran out of time."""
         return DaemonError(
             ErrorKind.DEADLINE_EXCEEDED,
-            f"The Skill did not finish within its time limit of {self.timeout:g} seconds.",
+            f"The Skill did not finish within its time limit of {self.timeout:g} s.",
         )
 
     @property

@@ -144,7 +144,7 @@ class Settings:
     )
     authorization_timeout: float = _setting(parse.seconds, 5.0, "Time cap of one such check.")
     authorization_cache: float = _setting(
-        parse.seconds, 10.0, "How long a granted token is remembered."
+        parse.span, 10.0, "How long a granted token is remembered; 0s asks each time."
     )
     inference_url: str | None = _setting(
         parse.optional_text, None, "Aleph Alpha inference; wins over OpenAI."

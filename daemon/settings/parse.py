@@ -65,6 +65,11 @@ def seconds(value: object) -> float:
     return seconds
 
 
+def span(value: object) -> float:
+    """A duration that may be none (`0s`), in seconds."""
+    return parse_duration(str(value))
+
+
 def size(value: object) -> int:
     """A size, in bytes."""
     return parse_size(str(value))

@@ -247,7 +247,7 @@ class Supervisor:
     def _expire(self, call: Call) -> None:
         """Its time is up: answer now, whatever the worker does about it."""
         limit = call.invocation.limits.timeout
-        text = f"{call.skill} did not finish within its time limit of {limit:g} s"
+        text = f"The Skill {call.skill} did not finish within its time limit of {limit:g} s."
         self._abandon(call, DaemonError(ErrorKind.DEADLINE_EXCEEDED, text))
 
     def _abandon(self, call: Call, error: DaemonError) -> None:

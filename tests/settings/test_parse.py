@@ -21,6 +21,7 @@ from daemon.settings import parse
         (parse.ratio, "0.5", 0.5),
         (parse.size, "1Ki", 1024),
         (parse.seconds, "1m", 60.0),
+        (parse.span, "0s", 0.0),
         (parse.optional_text, "", None),
         (parse.optional_path, "", None),
     ],

@@ -61,16 +61,21 @@ def _message(message: csi.Message) -> Json:
         case csi.AssistantMessage():
             return _assistant(message)
         case csi.ToolMessage():
-            said = {"role": "tool", "content": message.content}
-            return {**said, "tool_call_id": message.tool_call_id}
+            return _tool_result(message.content, message.tool_call_id)
         case csi.OtherMessage():
             role = message.role.lower()
+            if role == "tool":  # of a world whose messages have no ids, as the SDK's agents send it
+                return _tool_result(message.content, "")
             if role in _PLAIN_ROLES:
                 return {"role": role, "content": message.content}
             raise DaemonError(
                 ErrorKind.CSI_BAD_REQUEST,
                 f"the role {message.role!r} is not supported; allowed are {', '.join(ROLES)}",
             )
+
+
+def _tool_result(content: str, tool_call_id: str) -> Json:
+    return {"role": "tool", "content": content, "tool_call_id": tool_call_id}
 
 
 def _assistant(message: csi.AssistantMessage) -> Json:
