@@ -93,10 +93,11 @@ def _echo(stage: Stage) -> Path:
 
 
 def _named(text: str) -> str:
-    """Name the core function as the SDK's tools do: byte lists are only found by that name."""
-    name = f"{_HANDLER}#run"
-    named = text.replace('(export "run") (param $in', f'(export "{name}") (param $in')
-    return named.replace('(core func $i "run")', f'(core func $i "{name}")')
+    """Name the core functions as the SDK's tools do: byte lists are only found by these names."""
+    for name in ("run", "metadata"):
+        text = text.replace(f'(func (export "{name}")', f'(func (export "{_HANDLER}#{name}")', 1)
+        text = text.replace(f'(core func $i "{name}")', f'(core func $i "{_HANDLER}#{name}")')
+    return text
 
 
 # Ours --------------------------------------------------------------------------------------------
@@ -104,6 +105,7 @@ def _named(text: str) -> str:
 
 def _loaded(stage: Stage, component: Path) -> Loaded:
     artifact = asyncio.run(compiled(stage, component))
+    assert artifact.strings, "the byte lists of the echo were not found"
     return Loader().load(
         world=artifact.world,
         kind=artifact.kind,
