@@ -46,7 +46,7 @@ class Snapshot:
 
 def read(root: Path, *, file_limit: int = 1 << 20) -> Snapshot:
     """Return what is under *root*, one missing root included. Raises UnsettledError."""
-    for _ in range(_ATTEMPTS):
+    for attempt in range(1, _ATTEMPTS + 1):
         before = _identity(root)
         try:
             snapshot = _read_once(root, file_limit=file_limit)
@@ -54,7 +54,8 @@ def read(root: Path, *, file_limit: int = 1 << 20) -> Snapshot:
             snapshot = Snapshot(problem="there is no such directory")
         except OSError as error:
             snapshot = Snapshot(problem=error.strerror or str(error))
-        if before == _identity(root):
+        # Gone twice may also be two swaps; gone each time is gone.
+        if before == _identity(root) and (before is not None or attempt == _ATTEMPTS):
             return snapshot
     raise UnsettledError(f"{root} is being replaced again and again")
 
@@ -118,11 +119,14 @@ def _read_file(directory: int, name: str, *, limit: int) -> bytes:
     # O_NONBLOCK: a FIFO of that name must not hang the daemon.
     descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK, dir_fd=directory)
     with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise ValueError("not a regular file")
-        data = stream.read(limit + 1)
+        data = stream.read(limit + 1) or b""  # None where it would have to wait
     if len(data) > limit:
         raise ValueError(f"larger than {limit} bytes")
+    if len(data) != status.st_size:  # below /proc and /sys; some are never the same twice
+        raise ValueError("not of the size that it states")
     return data
 
 

@@ -45,6 +45,18 @@ def test_what_can_not_be_read_is_named(tmp_path: Path) -> None:
     assert set(found.unreadable) == {"large", "dir", "fifo"}
 
 
+@pytest.mark.parametrize("file", ["/proc/uptime", "/proc/self/environ", "/dev/zero"])
+def test_a_link_to_what_is_no_real_file_is_not_followed(tmp_path: Path, file: str) -> None:
+    """Some are never twice the same, so that the root would never come to rest."""
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "namespace.toml").symlink_to(file)
+
+    first, second = read(tmp_path), read(tmp_path)
+
+    assert set(first.unreadable) == {"odd"}
+    assert first.content == second.content
+
+
 def test_content_is_what_counts(tmp_path: Path) -> None:
     """Not times, not the directory's place."""
     write(tmp_path / "one", "1")
