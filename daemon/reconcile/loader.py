@@ -118,6 +118,7 @@ class Loader:
         """Return what is wanted now. Never fails: what can't be read stays as it was."""
         await self._restore()
         team = await self._load_team()
+        await self._parse_all(self._fetched())
         operator = {name: self._load_operator(name, one) for name, one in await self._scanned()}
         desired = merge(self._team, self._operator)
         sources = {**team, **operator}
@@ -151,6 +152,8 @@ class Loader:
         if found.empty and self._team and not self._allow_empty:
             self._sources = {name: self._guarded(name, found) for name in self._team}
             return self._sources
+        files = {str(self._root / name / snapshot.FILE): data for name, data in found.files.items()}
+        await self._parse_all(files)
         names = sorted(found.files.keys() | found.unreadable.keys())
         sources = [self._team_source(name, found) for name in names]
         self._sources = {source.namespace: source for source in sources if source is not None}
@@ -181,11 +184,19 @@ class Loader:
         around = Surroundings(str(file), self._registry, file.parent, self._team.get(name))
         return accept(source, parsed, around=around, wishes=self._team)
 
+    async def _parse_all(self, files: Mapping[str, bytes]) -> None:
+        """Parse what is new, in a thread: a file of 1 MiB takes seconds."""
+        for file, data in files.items():
+            known = self._parsed.get(file)
+            if known is None or known[0] != data:
+                await asyncio.to_thread(self._parse, file, data)
+
     def _parse(self, file: str, data: bytes) -> Parsed:
-        """Parse *data* unless it is what was parsed before."""
+        """Parse *data* unless it is what was parsed before; keep the first problems."""
         known = self._parsed.get(file)
         if known is None or known[0] != data:
-            known = self._parsed[file] = (data, parse(data, file=file))
+            config, problems = parse(data, file=file)
+            known = self._parsed[file] = (data, (config, bounded(problems, file=file)))
         return known[1]
 
     # Operator namespaces -------------------------------------------------------------------------
@@ -213,8 +224,14 @@ class Loader:
             return replace(source, failure=_unusable(one.problem))
         return self._take(replace(source, revision=one.revision), (one.config, ()))
 
+    def _fetched(self) -> dict[str, bytes]:
+        """The remote files that are there, by the places that `_remote` gives them."""
+        remote = {n: one for n, one in self._operators.items() if isinstance(one, RemoteNamespace)}
+        known = {_place(one): self.remotes.latest(name, one) for name, one in remote.items()}
+        return {place: one.data for place, one in known.items() if one and one.data is not None}
+
     def _remote(self, name: Namespace, one: RemoteNamespace) -> Source:
-        place = one.url.split("?")[0]
+        place = _place(one)
         known = self.remotes.latest(name, one)
         source = Source(name, place, "operator", loaded=known is not None)
         if known is None:
@@ -303,6 +320,18 @@ def scan(watched: WatchedDirectory) -> Scan:
         RegistryRef(directory=directory.absolute()),
     )
     return Scan(directory, config, revision=hashlib.sha256(names.encode()).hexdigest()[:40])
+
+
+def bounded(problems: tuple[Problem, ...], *, file: str, most: int = 100) -> tuple[Problem, ...]:
+    """Return the first problems: they stand in every answer about the namespace."""
+    if len(problems) <= most:
+        return problems
+    text = f"{len(problems) - most} more problems; `skilld validate` prints all"
+    return (*problems[:most], Problem(file, None, None, None, text))
+
+
+def _place(one: RemoteNamespace) -> str:
+    return one.url.split("?")[0]
 
 
 def _unusable(text: str) -> Failure:

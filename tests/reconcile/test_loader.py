@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -104,6 +105,32 @@ async def test_the_last_good_wish_outlives_a_restart(loaders: Loaders) -> None:
     assert tags(loaded) == {"team/a": "v1"}
     assert loaded.sources[TEAM].rejected
     assert loaded.sources[TEAM].problems[0].line == 1
+
+
+async def test_a_thousand_mistakes_are_told_as_the_first_hundred(loaders: Loaders) -> None:
+    """They stand in every answer about the namespace."""
+    write(loaders.root, "skills = [\n" + "{ name = 'a' },\n" * 1001 + "]")
+
+    loaded = await loaders.make().load()
+
+    *shown, last = loaded.sources[TEAM].problems
+    assert len(shown) == 100
+    assert last.message.startswith("900 more problems")
+
+
+async def test_a_large_file_does_not_keep_the_loop_from_its_work(loaders: Loaders) -> None:
+    """Calls are answered while it is parsed."""
+    write(
+        loaders.root, "skills = [\n" + "".join(f"{{ name = 'a{i}' }},\n" for i in range(5000)) + "]"
+    )
+    loading = asyncio.ensure_future(loaders.make().load())
+    turns = 0
+    while not loading.done():
+        await asyncio.sleep(0.001)
+        turns += 1
+
+    assert len((await loading).desired.skills) == 5000
+    assert turns > 20
 
 
 async def test_a_damaged_memory_is_left_aside(loaders: Loaders) -> None:
