@@ -329,6 +329,9 @@ def registry_ref(table: Mapping[str, Any], *, reader: Reader, at: Key) -> Regist
         if not isinstance(value, str) or (not value and key != "base-repository"):
             reader.report((*at, key), f"must be a text in quotes, not {shown(value)}")
             return None
+    if "\0" in values.get("path", ""):
+        reader.report((*at, "path"), f"{shown(values['path'])} is not a path")
+        return None
     if "path" in values and "registry" not in values:
         return RegistryRef(directory=Path(values["path"]))
     if "path" in values:

@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from daemon.catalogue import Catalogue, NamespaceTools, Served, ServedChat, ServedSkill
@@ -191,10 +192,10 @@ class Reconciler:
             attempt = Attempt(spec=spec, generation=self._generation, noticed=noticed)
             self._attempts[path] = attempt
         attempt.generation, attempt.noticed = self._generation, noticed
-        # Should the task die of a bug, a later pass begins anew.
         attempt.due = time.monotonic() + self._pace.interval
         work = self._bring_about(attempt, self._generation)
         attempt.task = self._tasks.spawn(work, name=f"install {path}")
+        attempt.task.add_done_callback(partial(self._broke, attempt, self._generation))
 
     def _drop(self, path: SkillPath) -> None:
         attempt = self._attempts.pop(path)
@@ -255,6 +256,16 @@ class Reconciler:
             self._failed(attempt, failed)
         self._report(path.namespace)
         self._apply()
+
+    def _broke(self, attempt: Attempt, generation: int, task: asyncio.Task[None]) -> None:
+        """Take a bug, which is logged already, for a failure: it must hold up nobody else."""
+        path = attempt.spec.path
+        current = self._attempts.get(path) is attempt and attempt.generation == generation
+        if current and not task.cancelled() and task.exception() is not None:
+            text = "the installation broke off, by a bug of skilld: its log says more"
+            self._failed(attempt, DaemonError(ErrorKind.INTERNAL, text))
+            self._report(path.namespace)
+            self._apply()
 
     async def _made(self, attempt: Attempt, *, phases: Phases) -> Served:
         """Return what shall answer, loaded and ready. Raises DaemonError."""

@@ -232,3 +232,11 @@ _fragments = st.sampled_from(
 def test_near_toml_never_raises(text: str) -> None:
     """Neither does what looks like TOML."""
     parse(text.encode(), file="n.toml")
+
+
+def test_a_path_that_no_system_can_open_is_a_mistake() -> None:
+    """A NUL would only come up as a bug of ours, where the directory is read."""
+    problem = only_problem('skills = []\n[registry]\npath = "a\\u0000b"')
+
+    assert problem.key == "registry.path"
+    assert "is not a path" in problem.message

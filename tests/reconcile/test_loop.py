@@ -15,6 +15,7 @@ from daemon.reconcile.loop import Pace
 from daemon.reconcile.watcher import Watcher
 from daemon.skill import Artifact
 from daemon.tasks import Tasks
+from tests.fakes_reconcile import digest_of
 from tests.reconcile.conftest import World, path, until
 from tests.reconcile.syncers import swap
 
@@ -77,6 +78,32 @@ async def test_a_failed_install_spares_the_others_and_is_retried(world: World) -
     world.registry.push("b", "v1", "B1")
     await until(lambda: len(world.catalogue.served) == 2)
     assert world.condition(ConditionType.READY).status == "True"
+
+
+async def test_a_bug_in_one_installation_holds_up_nobody(world: World) -> None:
+    """It is that Skill's failure, told and tried again; the first pass is over all the same."""
+    world.registry.push("a", "v1", "A1")
+    world.registry.push("b", "v1", "B1")
+    world.write("team", TWO)
+
+    def break_off(artifact: Artifact) -> None:
+        if artifact.digest == digest_of("A1"):
+            raise ValueError("embedded null byte")
+
+    world.workers.on_load = break_off
+    await world.reconcile()
+    await until(lambda: world.catalogue.complete)
+
+    assert world.contents() == {"team/b": "B1"}
+    (skill, _) = world.catalogue.statuses[Namespace("team")].skills
+    assert skill.error is not None
+    assert skill.error.kind == ErrorKind.INTERNAL
+
+    world.workers.on_load = lambda _: None
+    world.reconciler.look_again()
+    await world.reconcile()
+
+    assert world.contents() == {"team/a": "A1", "team/b": "B1"}
 
 
 async def test_a_broken_edit_changes_nothing_and_says_why(world: World) -> None:
