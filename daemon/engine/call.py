@@ -94,13 +94,15 @@ class Call:
 
     def begin(self, *, resumed: bool = False) -> None:
         """Wait for the slot. Raises DaemonError if the call has to end instead."""
-        entered = self._gate.enter(self.turn, timeout=self.remaining, resumed=resumed)
-        error = self.verdict()
-        if error is None and not entered:
-            error = self.exceeded()
-        if error is not None:
-            self._gate.leave(self.turn)
-            raise error
+        entered = False
+        while not entered:
+            entered = self._gate.enter(self.turn, timeout=self.remaining, resumed=resumed)
+            error = self.verdict()
+            if error is not None:
+                self._gate.leave(self.turn)
+                raise error
+            # On a starved machine the clock may have taken the slot again before this thread ran.
+            resumed = True
 
     def end(self) -> None:
         """Give the slot back."""

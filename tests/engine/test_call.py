@@ -44,6 +44,31 @@ def test_asking_the_host_hands_the_slot_back_and_takes_it_again() -> None:
     assert gate.holder is call.turn
 
 
+class _StarvedGate(Gate):
+    """Its first turn is taken away before its thread wakes, as the clock does with sleepers."""
+
+    starved = False
+
+    def enter(self, turn: Turn, *, timeout: float, resumed: bool = False) -> bool:
+        entered = super().enter(turn, timeout=timeout, resumed=resumed)
+        if self.starved:
+            return entered
+        self.starved = True
+        self.leave(turn)
+        return False
+
+
+def test_a_call_that_lost_the_slot_before_it_ran_lines_up_again() -> None:
+    """A starved machine is no reason to say that its time is over."""
+    gate = _StarvedGate()
+    call, _ = _call(gate)
+
+    call.begin()
+
+    assert gate.starved
+    assert gate.holder is call.turn
+
+
 def test_a_stopped_call_ends_at_the_next_tick_with_the_first_reason() -> None:
     """A second reason changes nothing."""
     call, _ = _call(Gate())
