@@ -38,6 +38,8 @@ def routes(stub: StubBackend) -> dict[str, Handler]:
 
     async def tokenizer(request: web.Request) -> web.StreamResponse:
         await stub.admit(request)
+        if stub.models is not None and request.match_info["model"] not in stub.models:
+            raise refused(404, {"error": "no such model", "code": "UNKNOWN_MODEL"})
         return web.json_response(TOKENIZER)
 
     native: dict[str, Handler] = {"/complete": complete, "/explain": explain}

@@ -60,6 +60,7 @@ def test_all_messages_are_spelled_as_openai_does() -> None:
         csi.OtherMessage("DEVELOPER", "be quick"),
         csi.AssistantMessage(reasoning_content="hm", tool_calls=[call]),
         csi.ToolMessage("2", "c1"),
+        csi.OtherMessage("tool", "3"),
         csi.AssistantMessage("two"),
     )
 
@@ -72,6 +73,7 @@ def test_all_messages_are_spelled_as_openai_does() -> None:
             "tool_calls": [{"id": "c1", "type": "function", "function": function}],
         },
         {"role": "tool", "content": "2", "tool_call_id": "c1"},
+        {"role": "tool", "content": "3", "tool_call_id": ""},
         {"role": "assistant", "content": "two"},
     ]
 
