@@ -1,8 +1,9 @@
 """A daemon with every backend of the CSI behind it, each a real server that its tests can watch."""
 
+import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +14,7 @@ from tests.document_index_stub import StubDocumentIndex, hit
 from tests.e2e.background import in_background
 from tests.e2e.harness import Answer, Daemon, running
 from tests.e2e.skills import entry, wanting
-from tests.inference_stub import StubBackend
+from tests.inference_stub import Handler, StubBackend
 from tests.mcp_server import McpProcess, mcp_server
 
 TOKEN = "caller"
@@ -32,6 +33,7 @@ class Stage:
     inference: StubBackend
     index: StubDocumentIndex
     mcp: McpProcess
+    loop: asyncio.AbstractEventLoop
 
     def run(self, do: str, *, skill: str = "team/csi", **asked: Any) -> Answer:
         """Call the function with a token, as its users would."""
@@ -59,6 +61,16 @@ class Stage:
         end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
         usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
         self.inference.replies.append([*chunks, end, {"choices": [], "usage": usage}, "[DONE]"])
+
+    def hold(self) -> Callable[[], None]:
+        """Let the model's backend wait with its answers; returns what lets it go on."""
+        held = self.inference.held = asyncio.Event()
+
+        def release() -> None:
+            self.inference.held = None
+            self.loop.call_soon_threadsafe(held.set)
+
+        return release
 
     def idle(self) -> None:
         """Wait until no call is left."""
@@ -108,7 +120,7 @@ def stage(
     (root / "tokenizer.json").write_text(_TOKENIZER)
     (root / "config.toml").write_text(f'[tokenizers]\nlocal = "{root}/tokenizer.json"\n')
     with (
-        in_background(inference_stub.serve(model, inference.routes(model))),
+        in_background(_serve(model, inference.routes(model))) as loop,
         in_background(document_index_stub.serve(index)),
         mcp_server(root / "mcp.log", tools=["greet", "fail", "hang"]) as mcp,
         running(root, **_backends(inference, model, index), **settings) as daemon,
@@ -121,7 +133,16 @@ def stage(
             served(daemon, f"team/{name}")
         tools = "/v1/tools/team"
         daemon.eventually(lambda: daemon.get(tools).json(), lambda listed: len(listed) == 5)
-        yield Stage(daemon, model, index, mcp)
+        yield Stage(daemon, model, index, mcp, loop)
+
+
+@asynccontextmanager
+async def _serve(
+    stub: StubBackend, routes: dict[str, Handler]
+) -> AsyncIterator[asyncio.AbstractEventLoop]:
+    """Tell in which loop it runs: its events are set there."""
+    async with inference_stub.serve(stub, routes):
+        yield asyncio.get_running_loop()
 
 
 def _backends(

@@ -1,6 +1,11 @@
 """SDK-built Skills that use all that the SDK has, against every backend as a real server."""
 
+import contextlib
+import http.client
+import json
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +17,7 @@ from tests.e2e.csi_stage import TOKEN, Stage, stage
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 SKILLS: dict[str, dict[str, object]] = {"csi": {}, "csi-stream": {}}
+CALLS = 100
 USAGE = {"prompt": 3, "completion": 2}
 CALL = '{"type": "function", "function": {"name": "%s", "parameters": {"a": 1, "b": 2}}}'
 
@@ -251,6 +257,25 @@ def test_events_of_tools_tell_of_failures(csi: Stage) -> None:
     ]
 
 
+def test_events_of_tools_are_told_when_they_happen(csi: Stage) -> None:
+    """A tool that takes its time does not hide that another has finished."""
+    body = {"do": "tools", "tools": ["hang", "add"], "arguments": {"a": 1, "b": 2}}
+    connection = http.client.HTTPConnection(*csi.daemon.address, timeout=30)
+    with contextlib.closing(connection):
+        headers = {"Content-Type": "application/json"}
+        path = "/v1/skills/team/csi-stream/message-stream"
+        connection.request("POST", path, json.dumps(body), headers)
+        response = connection.getresponse()
+        told = [response.readline() for _ in range(9)][1::3]
+
+    assert [json.loads(line.removeprefix(b"data: ")) for line in told] == [
+        {"type": "begin", "name": "hang"},
+        {"type": "begin", "name": "add"},
+        {"type": "end", "name": "add"},
+    ]
+    csi.idle()
+
+
 def test_a_stream_that_fails_keeps_what_it_told(csi: Stage) -> None:
     """Its last event says why, with the traceback of the Skill."""
     *_, (name, error) = csi.stream("fail", text="on purpose")
@@ -261,3 +286,30 @@ def test_a_stream_that_fails_keeps_what_it_told(csi: Stage) -> None:
 
 def _texts(told: list[Any]) -> list[str]:
     return [data["text"] for _, data in told if data["type"] == "append"]
+
+
+# Waiting -----------------------------------------------------------------------------------------
+
+
+def test_many_guests_wait_for_a_slow_backend_and_nobody_notices(csi: Stage) -> None:
+    """They take no CPU, the daemon answers at once, and so do they when the backend has."""
+    release = csi.hold()
+    with ThreadPoolExecutor(CALLS) as pool:
+        answers = [pool.submit(csi.run, "chat") for _ in range(CALLS)]
+        csi.daemon.eventually(lambda: csi.inference.waiting, lambda waiting: waiting == CALLS)
+
+        busy = csi.daemon.cpu(over=1.0)
+        health = sorted(_seconds(lambda: csi.daemon.get("/health")) for _ in range(100))
+        other = csi.ask("tool", name="add", arguments={"a": 1, "b": 2})
+        release()
+
+        assert {answer.result().status for answer in answers} == {200}
+    assert sum(busy.values()) < 0.5
+    assert health[98] < 0.1
+    assert other == ["3"]
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
