@@ -36,22 +36,25 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What to watch: directories *near* a link or a missing root, and whole *trees*."""
+    """What to watch: directories for themselves, *near* a link for example, and whole *trees*."""
 
     near: frozenset[Watched]
     trees: frozenset[Watched]
 
 
-def targets(paths: Iterable[Path]) -> Targets:
-    """Return what must be watched to hear of any change at or below *paths*."""
-    near: set[Watched] = set()
-    trees: set[Watched] = set()
-    for path in paths:
-        beside, end = _follow(path)
-        near.update(found for one in beside if (found := _watched(one)))
-        if end is not None and (found := _watched(end)):
-            trees.add(found)
-    return Targets(frozenset(near), frozenset(trees))
+def targets(root: Path, flat: Iterable[Path] = ()) -> Targets:
+    """
+    Return what must be watched to hear of any change at or below *root*, and in *flat*.
+
+    Teams name the latter in their files: below `/`, say, far too much changes.
+    """
+    beside, end = _follow(root)
+    for path in flat:
+        more, directory = _follow(path)
+        beside |= more if directory is None else {*more, directory}
+    near = frozenset(found for one in beside if (found := _watched(one)))
+    tree = _watched(end) if end is not None else None
+    return Targets(near, frozenset({tree} if tree else ()))
 
 
 class Watcher:
@@ -88,7 +91,7 @@ class Watcher:
         self._kicked.set()
 
     def watch_also(self, directories: Iterable[Path]) -> None:
-        """Watch these directories besides the root, and no others that were given before."""
+        """Watch these directories, not what is below, instead of those given before."""
         wanted = frozenset(directories)
         if wanted != self._also:
             self._also = wanted
@@ -120,7 +123,7 @@ class Watcher:
     async def _watch_once(self, executor: ThreadPoolExecutor) -> None:
         """Watch until the links lead elsewhere or inotify fails."""
         self._moved.clear()
-        found = await asyncio.to_thread(targets, self._paths())
+        found = await asyncio.to_thread(targets, self._root, self._also)
         try:
             notifiers = await asyncio.to_thread(_arm, found)
         except (WatchfilesRustInternalError, OSError) as error:
@@ -139,9 +142,6 @@ class Watcher:
             stop.set()
             self.armed.clear()
             self.watched = None
-
-    def _paths(self) -> tuple[Path, ...]:
-        return (self._root, *sorted(self._also))
 
     async def _listen(
         self, notifier: RustNotify, *, executor: ThreadPoolExecutor, stop: threading.Event
@@ -165,7 +165,7 @@ class Watcher:
         while not stop.is_set():
             await _wait(self._moved, self._interval)
             self._moved.clear()
-            if await asyncio.to_thread(targets, self._paths()) != armed:
+            if await asyncio.to_thread(targets, self._root, self._also) != armed:
                 stop.set()
 
     def _recovered(self) -> None:
@@ -203,6 +203,14 @@ def _arm(found: Targets) -> list[RustNotify]:
 def _follow(path: Path) -> tuple[set[Path], Path | None]:
     """Walk *path* link by link; returns the directories to watch beside, and its end if any."""
     beside: set[Path] = set()
+    try:
+        return beside, _end(path, beside)
+    except OSError:  # it is too long, or not for us
+        return beside, None
+
+
+def _end(path: Path, beside: set[Path]) -> Path | None:
+    """Return the directory that *path* leads to; what to watch on the way is added to *beside*."""
     parts = list(Path(os.path.abspath(path)).parts)  # noqa: PTH100 - resolve() would follow links
     current, links = Path(parts.pop(0)), 0
     while parts:
@@ -219,8 +227,9 @@ def _follow(path: Path) -> tuple[set[Path], Path | None]:
                 beside.add(candidate.parent)
             current = candidate
         else:
-            return beside | {current}, None
-    return beside, current
+            beside.add(current)
+            return None
+    return current
 
 
 def _watched(path: Path) -> Watched | None:

@@ -104,12 +104,11 @@ async def test_edits_behind_a_swapped_link_tick(tmp_path: Path) -> None:
         await ticks.ticked(before)
 
 
-def _watches(watcher: Watcher, tree: Path) -> bool:
-    return (
-        watcher.armed.is_set()
-        and watcher.watched is not None
-        and any(one.path == str(tree) for one in watcher.watched.trees)
-    )
+def _watches(watcher: Watcher, directory: Path, *, flat: bool = False) -> bool:
+    watched = watcher.watched
+    if watched is None or not watcher.armed.is_set():
+        return False
+    return any(one.path == str(directory) for one in (watched.near if flat else watched.trees))
 
 
 async def test_a_root_that_vanishes_and_comes_back_ticks(tmp_path: Path) -> None:
@@ -135,11 +134,21 @@ async def test_further_directories_are_watched_on_demand(tmp_path: Path) -> None
     (tmp_path / "root").mkdir()
     async with ticking(Watcher(tmp_path / "root", interval=HOUR)) as ticks:
         ticks.watcher.watch_also([skills])
-        await until(lambda: _watches(ticks.watcher, skills))
+        await until(lambda: _watches(ticks.watcher, skills, flat=True))
 
         before = ticks.count
         (skills / "a.wasm").write_bytes(b"")
         await ticks.ticked(before)
+
+
+def test_what_a_team_names_is_not_watched_below(tmp_path: Path) -> None:
+    """A path such as `/` would use up inotify, and never be silent; nor need it be there."""
+    long = tmp_path / ("x" * 5000)
+
+    found = targets(tmp_path, [Path("/"), long, tmp_path / "none"])
+
+    assert {one.path for one in found.trees} == {str(tmp_path)}
+    assert {"/", str(tmp_path)} <= {one.path for one in found.near}
 
 
 async def test_without_inotify_it_polls_and_recovers(tmp_path: Path) -> None:
@@ -220,7 +229,7 @@ def test_targets_are_the_parents_of_links_and_the_real_tree(tmp_path: Path) -> N
     (tmp_path / "links" / "one").symlink_to("../real")
     (tmp_path / "loop").symlink_to("loop")
 
-    found = targets([tmp_path / "links" / "one" / "tree", tmp_path / "loop"])
+    found = targets(tmp_path / "links" / "one" / "tree", [tmp_path / "loop"])
 
     assert {one.path for one in found.near} == {
         str(tmp_path / "links"),
