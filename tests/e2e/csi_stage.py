@@ -106,12 +106,14 @@ def stage(
     primed: Callable[[Path], None] | None = None,
     names: Mapping[str, Mapping[str, object]],
     inference: ModuleType = aleph_alpha_stub,
+    token: str = TOKEN,
     **settings: object,
 ) -> Iterator[Stage]:
     """
     Serve *names* (with their keys) of the directory *skills* in the namespace `team`.
 
-    *inference* is the stub of the backend: Aleph Alpha's, or `openai_stub`.
+    *inference* is the stub of the backend: Aleph Alpha's, or `openai_stub`. *token* is one that may
+    list the tools.
     """
     if primed is not None:
         primed(root)
@@ -132,7 +134,11 @@ def stage(
         for name in names:
             served(daemon, f"team/{name}")
         tools = "/v1/tools/team"
-        daemon.eventually(lambda: daemon.get(tools).json(), lambda listed: len(listed) == 5)
+        bearer = {"Authorization": f"Bearer {token}"}
+        daemon.eventually(
+            lambda: daemon.request("GET", tools, headers=bearer).json(),
+            lambda listed: len(listed) == 5,
+        )
         yield Stage(daemon, model, index, mcp, loop)
 
 
