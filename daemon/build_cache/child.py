@@ -41,7 +41,20 @@ class Child:
 
     @classmethod
     async def start(cls, caps: Caps, *, background: bool) -> "Child":
-        """Start a child that waits for requests; in the background on one thread, last in line."""
+        """
+        Start a child that waits for requests; in the background on one thread, last in line.
+
+        Raises DaemonError WORKER_LOST where the machine has no room for it: that may pass.
+        """
+        try:
+            return await cls._start(caps, background=background)
+        except OSError as error:
+            raise DaemonError(
+                ErrorKind.WORKER_LOST, f"no compile child could be started: {error}"
+            ) from error
+
+    @classmethod
+    async def _start(cls, caps: Caps, *, background: bool) -> "Child":
         stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
         try:
             process = await asyncio.create_subprocess_exec(

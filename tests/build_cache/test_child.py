@@ -1,5 +1,6 @@
 """One compile child, seen from its parent."""
 
+import resource
 import signal
 
 import pytest
@@ -43,6 +44,20 @@ async def test_a_child_that_is_killed_is_an_error_for_who_asks() -> None:
             await child.ask(Read("/nowhere", split=False))
 
         assert not child.alive
+
+
+async def test_a_machine_without_room_for_a_child_is_an_error_that_passes() -> None:
+    """Not a bug, and nothing to hold against the Skill."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(DaemonError, match="could be started") as error:
+            await Child.start(CAPS, background=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert error.value.kind is ErrorKind.WORKER_LOST
+    assert not error.value.permanent
 
 
 async def test_a_missing_component_is_refused() -> None:
