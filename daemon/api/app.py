@@ -6,6 +6,7 @@ Leaves out sockets and shutdown (`server`) and what any route does.
 
 import asyncio
 import time
+from http import HTTPStatus
 
 from aiohttp import web
 
@@ -18,7 +19,7 @@ from daemon.api.errors import from_error, from_http
 from daemon.api.ports import OPTIONS, SERVICES, Handler, Options, Services
 from daemon.api.requests import TRACE, guarded
 from daemon.errors import DaemonError
-from daemon.observability.tracing import outgoing
+from daemon.observability.tracing import failed, outgoing
 
 SKILL = "/v1/skills/{namespace:[^/]+}/{name:[^/]+}"
 COLLECTION = "/v1/index/{namespace:[^/]+}/{collection:[^/]+}"
@@ -112,9 +113,16 @@ async def traced(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Make a span of the request; what it calls sees that span as its parent."""
     tracing = request.app[SERVICES].tracing
     assert tracing is not None
-    with tracing.request(f"{request.method} {template(request)}", request.headers):
+    name = f"{request.method} {template(request)}"
+    with tracing.request(name, request.headers) as span:
         request[TRACE] = outgoing()
-        return await handler(request)
+        response = await handler(request)
+        span.set_attribute("http.request.method", request.method)
+        span.set_attribute("http.route", template(request))
+        span.set_attribute("http.response.status_code", response.status)
+        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            failed(span, f"status {response.status}")
+        return response
 
 
 async def finish_head(request: web.Request, response: web.StreamResponse) -> None:

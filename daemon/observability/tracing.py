@@ -8,7 +8,6 @@ is off: the API does that without any span.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from opentelemetry import trace
 from opentelemetry.propagators.textmap import default_getter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
@@ -85,9 +84,3 @@ def outgoing() -> Headers:
 def failed(span: Span, description: str) -> None:
     """Mark a span as failed; *description* holds no secrets."""
     span.set_status(Status(StatusCode.ERROR, description))
-
-
-def current_trace_id() -> str | None:
-    """The trace of the current span in hex, for error bodies and logs."""
-    context = trace.get_current_span().get_span_context()
-    return f"{context.trace_id:032x}" if context.is_valid else None

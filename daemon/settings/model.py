@@ -179,7 +179,7 @@ class Settings:
         parse.ratio, 0.1, "Share of root traces that is exported."
     )
     otel_gen_ai_content_capture: bool = _setting(
-        parse.boolean, False, "Put prompts and answers on spans."
+        parse.boolean, False, "Accepted for compatibility: spans never hold prompts or answers."
     )
     pharia_ai_feature_set: str = _setting(
         parse.text, "1", "Accepted for compatibility: all features are always on."

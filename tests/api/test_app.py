@@ -3,6 +3,7 @@ import json
 import pytest
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
 
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Namespace
@@ -12,6 +13,7 @@ from tests.fakes_api import ScriptedSkills
 
 JSON = {"Content-Type": "application/json"}
 RUN = "/v1/skills/team/echo/run"
+TEMPLATE = "/v1/skills/{namespace}/{name}/run"
 PARENT = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
 
 
@@ -75,12 +77,11 @@ async def test_each_response_is_observed_by_template(serve: Serve) -> None:
         async with running.http.post(path, data=b"1", headers=JSON):
             pass
 
-    template = "/v1/skills/{namespace}/{name}/run"
-    assert seen == [("POST", template, 200), ("POST", template, 404)]
+    assert seen == [("POST", TEMPLATE, 200), ("POST", TEMPLATE, 404)]
 
 
 async def test_a_trace_goes_on_through_the_server(serve: Serve) -> None:
-    """The Skill's caller is our span, our span's parent is the client's."""
+    """The backends' parent is the span of the call, whose parent is ours, whose is the client's."""
     spans = InMemorySpanExporter()
     tracing = Tracing(SimpleSpanProcessor(spans), version="0", ratio=1.0)
     skills = ScriptedSkills({"team/echo": echo})
@@ -92,11 +93,37 @@ async def test_a_trace_goes_on_through_the_server(serve: Serve) -> None:
         echoed = answer.headers["traceparent"]
     tracing.close()
 
-    (span,) = spans.get_finished_spans()
-    assert span.name == "POST /v1/skills/{namespace}/{name}/run"
-    assert f"{span.context.trace_id:032x}" == "a" * 32
-    assert dict(skills.callers[0].trace)["traceparent"] == echoed
-    assert f"{span.context.span_id:016x}" in echoed
+    call, request = spans.get_finished_spans()
+    assert (call.name, request.name) == ("skill_execution", f"POST {TEMPLATE}")
+    assert call.attributes == {"skill": "team/echo"}
+    assert request.attributes == {
+        "http.request.method": "POST",
+        "http.route": TEMPLATE,
+        "http.response.status_code": 200,
+    }
+    assert f"{request.context.trace_id:032x}" == "a" * 32
+    assert f"{request.context.span_id:016x}" in echoed
+    told = dict(skills.callers[0].trace)["traceparent"]
+    assert f"{call.context.span_id:016x}" in told
+
+
+async def test_a_server_error_marks_the_span_of_its_request(serve: Serve) -> None:
+    """So that it is found among many."""
+
+    async def broken(_: bytes) -> bytes:
+        raise DaemonError(ErrorKind.SKILL_TRAPPED, "unreachable")
+
+    spans = InMemorySpanExporter()
+    tracing = Tracing(SimpleSpanProcessor(spans), version="0", ratio=1.0)
+    running = await serve(skills=ScriptedSkills({"team/echo": broken}), tracing=tracing)
+
+    async with running.http.post(RUN, data=b"1", headers=JSON) as answer:
+        assert answer.status == 500
+    tracing.close()
+
+    call, request = spans.get_finished_spans()
+    assert call.status.status_code is StatusCode.ERROR
+    assert request.status.description == "status 500"
 
 
 async def test_text_is_for_those_who_ask(serve: Serve) -> None:
