@@ -72,7 +72,7 @@ def _lift_scalar(kind: Scalar) -> Lift:
     if kind is STRING:
         return _lift_text
     if kind not in _NUMBERS:
-        raise NotImplementedError(f"no world uses {kind.value}")
+        raise TypeError(f"no world uses {kind.value}")
     read = Struct("<" + _NUMBERS[kind][1]).unpack_from
 
     def lift(buffer: bytes, at: int) -> Any:
@@ -209,7 +209,7 @@ def _lower_scalar(kind: Scalar) -> Lower:
     if kind is STRING:
         return lower_text
     if kind not in _NUMBERS:
-        raise NotImplementedError(f"no world uses {kind.value}")
+        raise TypeError(f"no world uses {kind.value}")
     number, code = _NUMBERS[kind]
     pack = Struct(f"<B7x{code}").pack
     size = Struct(f"<B7x{code}").size
