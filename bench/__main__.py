@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.row import Row
-from bench.rows import calls, compiling, deploys, many, small, updating
+from bench.rows import calls, compiling, deploys, hosting, many, small, texts, updating
 from bench.stage import ROOT, MissingError, Stage
 
 ROWS: dict[str, Callable[[Stage], Row]] = {
@@ -37,6 +37,11 @@ ROWS: dict[str, Callable[[Stage], Row]] = {
     "updates": updating.updates,
     "payload": small.payload,
     "tiny": small.tiny,
+    "host-call": hosting.host_call,
+    "first-token": hosting.first_token,
+    "waiting": hosting.waiting,
+    "chunking": texts.chunking,
+    "search": texts.search,
 }
 _VERDICT = {True: "[green]met[/]", False: "[red]missed[/]", None: ""}
 

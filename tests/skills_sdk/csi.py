@@ -72,6 +72,12 @@ def chat(csi: Csi, asked: Input) -> Any:
     return csi.chat(asked.model, talk, params)
 
 
+def chat_again(csi: Csi, asked: Input) -> Any:
+    """One after the other."""
+    talk = [Message.user(asked.text)]
+    return [csi.chat(asked.model, talk).message.content for _ in range(asked.count)]
+
+
 def chat_many(csi: Csi, asked: Input) -> Any:
     talks = [[Message.user(f"{asked.text} {number}")] for number in range(asked.count)]
     return csi.chat_concurrent([ChatRequest(asked.model, talk, ChatParams()) for talk in talks])
@@ -159,7 +165,16 @@ def fail(csi: Csi, asked: Input) -> Any:
 DEEDS: dict[str, Callable[[Csi, Input], Any]] = {
     deed.__name__: deed
     for deed in (
-        *(chat, chat_many, chat_stream, chat_drop, complete, complete_many, completion_stream),
+        *(
+            chat,
+            chat_again,
+            chat_many,
+            chat_stream,
+            chat_drop,
+            complete,
+            complete_many,
+            completion_stream,
+        ),
         *(explain, chunk, language, search, documents, tools, tool, tools_many, agent, fail),
     )
 }
