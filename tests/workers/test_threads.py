@@ -1,7 +1,9 @@
 """Threads are used again, and never waited for."""
 
 import threading
+from functools import partial
 from queue import SimpleQueue
+from typing import Any
 
 from daemon.workers.threads import STACK, Threads
 
@@ -33,5 +35,32 @@ def test_an_idle_thread_is_used_again() -> None:
         threads.run(lambda: names.put(threading.get_ident()))
 
         assert names.get(timeout=10) == first
+    finally:
+        threading.stack_size(before)
+
+
+def test_an_idle_thread_ends_after_a_while() -> None:
+    """A thousand calls that waited at a time must not leave a thousand stacks; others are made."""
+    before, threads, made = threading.stack_size(), Threads(keep=0.01), SimpleQueue[Any]()
+    try:
+        threads.run(lambda: made.put(threading.current_thread()))
+        first = made.get(timeout=10)
+        first.join(10)
+        assert not first.is_alive()
+
+        threads.run(lambda: made.put("another"))
+        assert made.get(timeout=10) == "another"
+    finally:
+        threading.stack_size(before)
+
+
+def test_no_job_is_lost_to_a_thread_that_is_about_to_end() -> None:
+    """Whoever is quicker."""
+    before, threads, done = threading.stack_size(), Threads(keep=0.0), SimpleQueue[int]()
+    try:
+        for number in range(2000):
+            threads.run(partial(done.put, number))
+
+        assert sorted(done.get(timeout=10) for _ in range(2000)) == list(range(2000))
     finally:
         threading.stack_size(before)
