@@ -57,7 +57,7 @@ class StubBackend:
     """
 
     key: str | None = None
-    models: frozenset[str] | None = frozenset({"stub"})
+    models: frozenset[str] | None = frozenset({"stub", "a/b", "a/b?c"})
     step: int | None = None
     latency: float = 0.0
     pace: float = 0.0

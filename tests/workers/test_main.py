@@ -136,11 +136,11 @@ def kind_of(done: messages.Done) -> str:
         (b'"memory"', ErrorKind.SKILL_TRAPPED, "unreachable"),
         (b'"giant"', ErrorKind.OUTPUT_TOO_LARGE, "2097152"),
         (b'"json"', ErrorKind.INVALID_OUTPUT, "Caused by: \n\n"),
-        (b'"8"', ErrorKind.INVALID_OUTPUT, "utf-8"),
+        (b'"8"', ErrorKind.INVALID_OUTPUT, "byte 1 is not UTF-8"),
         (b'"internal"', ErrorKind.SKILL_FAILED, 'Error reported by Skill:\n\n"internal"'),
         (b'"v"', ErrorKind.INVALID_INPUT, ':\n\n"v"'),
-        (b'"loop"', ErrorKind.DEADLINE_EXCEEDED, "0.3 seconds"),
-        (b'"sleep"', ErrorKind.DEADLINE_EXCEEDED, "0.3 seconds"),
+        (b'"loop"', ErrorKind.DEADLINE_EXCEEDED, "0.3 s."),
+        (b'"sleep"', ErrorKind.DEADLINE_EXCEEDED, "0.3 s."),
     ],
 )
 def test_each_poison_gets_its_error(rogue: Child, deed: bytes, kind: str, text: str) -> None:
