@@ -7,6 +7,7 @@ environment, `.env`, `config.toml`, default. Tables are merged key by key.
 
 import difflib
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -174,14 +175,22 @@ def _shown(name: str, value: object) -> str:
         return f"{value[0]}:{value[1]}"
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
-    return "" if value is None else str(value)
+    return "" if value is None else _without_credentials(str(value))
+
+
+def _without_credentials(text: str) -> str:
+    """Mask what a URL may hold of them: user, password and query."""
+    text = re.sub(r"^(\w+://)[^/?#]*@", r"\1********@", text)
+    return re.sub(r"^(\w+://[^?#]*)\?[^#]*", r"\1?********", text)
 
 
 def _masked(key: str, value: object) -> object:
     if isinstance(value, Mapping):
         return {inner: _masked(inner, one) for inner, one in value.items()}
     hide = any(word in key for word in _SECRET_WORDS) and not key.endswith("-file")
-    return "********" if hide else value
+    if hide:
+        return "********"
+    return _without_credentials(value) if isinstance(value, str) else value
 
 
 def _kebab(name: str) -> str:

@@ -141,6 +141,20 @@ def test_no_secret_is_printed() -> None:
     assert "hush" not in repr(settings.registry_password)
 
 
+def test_no_credentials_in_urls_are_printed() -> None:
+    """Some services are given theirs that way."""
+    environ = {
+        "AUTHORIZATION_URL": "http://u:hush@iam.example.org/a?key=hush",
+        "OPENAI_INFERENCE__URL": "https://hush@models.example.org/v1?key=hush",
+    }
+
+    shown = {name: value for name, value, _ in describe(load(environ=environ).settings)}
+
+    assert shown["AUTHORIZATION_URL"] == "http://********@iam.example.org/a?********"
+    assert "hush" not in shown["OPENAI_INFERENCE"]
+    assert "models.example.org/v1" in shown["OPENAI_INFERENCE"]
+
+
 def test_every_setting_has_a_meaning() -> None:
     """`skilld config` prints it."""
     assert [name for name, _, _ in describe(Settings())] == [
