@@ -58,12 +58,11 @@ class Daemon:
         self.log: list[str] = []
         self._address: tuple[str, int] | None = None
         self._metrics: tuple[str, int] | None = None
-        self._heard = threading.Event()
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> "Daemon":
         """Start, and wait until it listens."""
-        self._heard.clear()
+        heard = threading.Event()  # one per process: the last one's thread may still be at work
         self._address = None
         environment = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
         self.process = subprocess.Popen(
@@ -74,13 +73,13 @@ class Daemon:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
-        if not self._heard.wait(60) or self._address is None:
+        threading.Thread(target=self._listen, args=(self.process, heard), daemon=True).start()
+        if not heard.wait(60) or self._address is None:
             self.kill()
             raise AssertionError("the daemon does not listen:\n" + "\n".join(self.log))
         return self
 
-    def _listen(self, process: "subprocess.Popen[str]") -> None:
+    def _listen(self, process: "subprocess.Popen[str]", heard: threading.Event) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             self.log.append(line.rstrip())
@@ -88,9 +87,9 @@ class Daemon:
                 self._address = (match[1], int(match[2]))
             if match := _METRICS.search(line):  # the last of the two
                 self._metrics = (match[1], int(match[2]))
-                self._heard.set()
+                heard.set()
         process.stdout.close()
-        self._heard.set()
+        heard.set()
 
     @property
     def address(self) -> tuple[str, int]:

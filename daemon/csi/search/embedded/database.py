@@ -12,6 +12,7 @@ daemon). A commit survives a crash and a power cut. Leaves out what is read and 
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -25,6 +26,7 @@ _T = TypeVar("_T")
 
 _APPLICATION = 0x736B6C64  # "skld": this file is ours
 _VERSION = 1
+_PAUSE = 0.01  # seconds between two tries to switch the journal
 _SCHEMA = """
 CREATE TABLE collection (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -123,7 +125,7 @@ class Database:
         connection = sqlite3.connect(
             self._path, timeout=self._patience, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_wal(connection, self._patience)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -65536")
         connection.execute("PRAGMA mmap_size = 1073741824")
@@ -137,6 +139,21 @@ class Database:
         if self._writing is not None:
             self._writing.close()
             self._writing = None
+
+
+def _use_wal(connection: sqlite3.Connection, patience: float) -> None:
+    """Switch the journal; two that do so on a new file hear "locked" at once, without waiting."""
+    ends = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() >= ends:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
 
 
 def _transact(
