@@ -5,6 +5,7 @@ Leaves out what to ask (`precompiler`) and what the child does (`engine/compile`
 """
 
 import asyncio
+import logging
 import signal
 import sys
 import tempfile
@@ -14,8 +15,10 @@ from typing import IO, Self
 
 import msgspec
 
-from daemon.build_cache.jobs import Answer, Refused, Request
+from daemon.build_cache.jobs import Answer, Ping, Pong, Refused, Request
 from daemon.errors import DaemonError, ErrorKind
+
+_log = logging.getLogger(__name__)
 
 _PROGRAM = "daemon.engine.compile"
 _LONGEST_ANSWER = 1 << 20
@@ -79,11 +82,6 @@ class Child:
         """The process id."""
         return self._process.pid
 
-    @property
-    def alive(self) -> bool:
-        """Whether it can still be asked."""
-        return self._process.returncode is None
-
     async def __aenter__(self) -> Self:
         return self
 
@@ -97,7 +95,7 @@ class Child:
 
     def send_signal(self, number: int) -> None:
         """Send a signal, if there is still somebody to get it."""
-        if self.alive:
+        if self._process.returncode is None:
             self._process.send_signal(number)
 
     async def kill(self) -> None:
@@ -107,6 +105,18 @@ class Child:
             self._process.stdin.close()
         await self._process.wait()
         self._stderr.close()
+
+    async def answers(self) -> bool:
+        """
+        Tell whether it can be given work.
+
+        Only it can say so: of a death, its parent may hear a moment too late.
+        """
+        try:
+            return isinstance(await self.ask(Ping()), Pong)
+        except DaemonError as error:
+            _log.info("a compile child that waited for work is replaced: %s", error.detail)
+            return False
 
     async def ask(self, request: Request) -> Answer:
         """Return the child's answer. Raises DaemonError for refusals, caps and crashes."""
@@ -155,7 +165,8 @@ def why_died(status: int, stderr: str, caps: Caps) -> DaemonError:
             ErrorKind.COMPILE_LIMIT,
             f"compiling needed more than {caps.memory >> 20} MiB of memory and was stopped",
         )
+    # A compiler that gives up ends by a signal; a traceback is our bug, or a machine at its limits.
+    kind = ErrorKind.INTERNAL if status > 0 else ErrorKind.COMPILE_FAILED
     return DaemonError(
-        ErrorKind.COMPILE_FAILED,
-        f"the compiler ended with status {status} and said: {stderr or 'nothing'}",
+        kind, f"the compiler ended with status {status} and said: {stderr or 'nothing'}"
     )

@@ -3,12 +3,17 @@ What the precompiler and its compile child say to each other: one JSON line each
 
 The child is told to `Read` a component, answers with an `Outline` of what there is to compile,
 is told what to `Compile` and where to write it (others may be busy with, or have finished, a
-shared module), and answers with what it `Made`. Either answer may be a `Refused`.
+shared module), and answers with what it `Made`. Either answer may be a `Refused`. One that has
+waited is sent a `Ping` first.
 """
 
 import msgspec
 
 from daemon.skill import SkillKind, World
+
+
+class Ping(msgspec.Struct, frozen=True, tag="ping"):
+    """Say that you are there."""
 
 
 class Read(msgspec.Struct, frozen=True, tag="read"):
@@ -34,6 +39,10 @@ class Shared(msgspec.Struct, frozen=True):
 
     import_name: str
     sha256: str
+
+
+class Pong(msgspec.Struct, frozen=True, tag="pong"):
+    """I am."""
 
 
 class Outline(msgspec.Struct, frozen=True, tag="outline"):
@@ -73,5 +82,5 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     message: str
 
 
-Request = Read | Compile
-Answer = Outline | Made | Refused
+Request = Ping | Read | Compile
+Answer = Pong | Outline | Made | Refused

@@ -270,7 +270,7 @@ class _Nursery:
         if background or spare is None:
             return await Child.start(self._caps, background=background)
         self._spare = None
-        if spare.alive:
+        if await spare.answers():
             return spare
         await spare.kill()
         return await Child.start(self._caps, background=False)

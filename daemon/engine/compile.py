@@ -32,6 +32,8 @@ from daemon.build_cache.jobs import (
     Compile,
     Made,
     Outline,
+    Ping,
+    Pong,
     Read,
     Refused,
     Request,
@@ -215,6 +217,8 @@ def main() -> None:
 def _answer(job: Job, request: Request) -> Answer:
     try:
         match request:
+            case Ping():
+                return Pong()
             case Read():
                 return job.read(request)
             case Compile():

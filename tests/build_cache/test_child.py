@@ -1,5 +1,6 @@
 """One compile child, seen from its parent."""
 
+import os
 import resource
 import signal
 
@@ -24,7 +25,7 @@ CAPS = Caps(memory=2 << 30, cpu=60, wall=60.0)
             "2048 MiB",
         ),
         (-signal.SIGSEGV, "", ErrorKind.COMPILE_FAILED, "status -11"),
-        (1, "Traceback: boom", ErrorKind.COMPILE_FAILED, "boom"),
+        (1, "Traceback: boom", ErrorKind.INTERNAL, "boom"),
     ],
 )
 def test_a_death_is_explained(status: int, stderr: str, kind: ErrorKind, text: str) -> None:
@@ -43,7 +44,7 @@ async def test_a_child_that_is_killed_is_an_error_for_who_asks() -> None:
         with pytest.raises(DaemonError, match="killed from outside"):
             await child.ask(Read("/nowhere", split=False))
 
-        assert not child.alive
+        assert not await child.answers()
 
 
 async def test_a_machine_without_room_for_a_child_is_an_error_that_passes() -> None:
@@ -67,4 +68,5 @@ async def test_a_missing_component_is_refused() -> None:
             await child.ask(Read("/nowhere", split=False))
 
     assert caught.value.kind is ErrorKind.CACHE_UNUSABLE
-    assert not child.alive
+    with pytest.raises(ProcessLookupError):
+        os.kill(child.pid, 0)
