@@ -61,7 +61,7 @@ class Artifact:
     `id` names this very set of files: equal ids are interchangeable. `shared` maps the import
     names of the split component to the precompiled core modules that satisfy them; it is empty
     for a whole component. `strings` tells that the byte lists of `run` and `metadata` were
-    rewritten to strings.
+    rewritten to strings. `memories` is what each linear memory starts with, in bytes.
     """
 
     id: str
@@ -71,6 +71,12 @@ class Artifact:
     component: Path
     shared: tuple[tuple[str, Path], ...] = ()
     strings: bool = False
+    memories: tuple[int, ...] = ()
+
+    @property
+    def least_memory(self) -> int:
+        """The cap on memory in bytes below which it can't start: the memories share it evenly."""
+        return max(self.memories, default=0) * len(self.memories)
 
     @property
     def variant(self) -> str:

@@ -112,6 +112,7 @@ def _loaded(stage: Stage, component: Path) -> Loaded:
         path=str(artifact.component),
         shared=(),
         strings=artifact.strings,
+        memories=len(artifact.memories),
     )
 
 

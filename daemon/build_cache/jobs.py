@@ -46,11 +46,16 @@ class Pong(msgspec.Struct, frozen=True, tag="pong"):
 
 
 class Outline(msgspec.Struct, frozen=True, tag="outline"):
-    """What the component is. `whole_because` says why it can't be split, where that was asked."""
+    """
+    What the component is. `memories` is what each of its linear memories starts with, in bytes.
+
+    `whole_because` says why it can't be split, where that was asked.
+    """
 
     world: World
     kind: SkillKind
     shared: list[Shared]
+    memories: list[int] = []
     whole_because: str = ""
     seconds: dict[str, float] = {}
 

@@ -195,7 +195,9 @@ class Precompiler:
                 made = await self._make(child, str(destination), mine)
             if made.shared:
                 await self._complete(wish, child, wanted)
-            skill = CompiledSkill(outline.world, outline.kind, made.shared, made.strings)
+            skill = CompiledSkill(
+                outline.world, outline.kind, made.shared, made.strings, outline.memories
+            )
             if made.component is None:
                 raise DaemonError(ErrorKind.INTERNAL, "the compile child made no component")
             record = Record(made.component, skill)

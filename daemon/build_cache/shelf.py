@@ -46,6 +46,7 @@ class CompiledSkill(msgspec.Struct, frozen=True):
     kind: SkillKind
     shared: list[Shared]
     strings: bool
+    memories: list[int]
 
 
 class Record(msgspec.Struct, frozen=True):

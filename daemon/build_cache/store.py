@@ -149,6 +149,7 @@ class Store:
             component=self._root / skill_file(digest, variant, self._build),
             shared=tuple(shared),
             strings=skill.strings,
+            memories=tuple(skill.memories),
         )
 
     def artifact_destination(self, digest: Digest, variant: Variant) -> Path:

@@ -109,6 +109,10 @@ class Reader:
             raise malformed(self.position, "number above 32 bits")
         return value
 
+    def u64(self) -> int:
+        """Read an unsigned LEB128 number of up to 64 bits."""
+        return self._leb(bytes_at_most=10)
+
     def skip_number(self) -> None:
         """Pass a LEB128 number of up to 64 bits, signed or not."""
         self._leb(bytes_at_most=10)

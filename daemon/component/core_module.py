@@ -90,14 +90,14 @@ def code_size(data: Buffer, start: int, end: int) -> int:
     """Return the bytes of code in the module that lies between *start* and *end*."""
     return sum(
         section.end - section.body
-        for section in _module_sections(data, start, end)
+        for section in module_sections(data, start, end)
         if section.id == CoreSection.CODE
     )
 
 
 def module_type(data: Buffer, start: int, end: int) -> ModuleType:
     """Read the module between *start* and *end*. Raises UnusualError, NOT_A_COMPONENT."""
-    found = {section.id: section for section in _module_sections(data, start, end)}
+    found = {section.id: section for section in module_sections(data, start, end)}
     scan = _Scan(data, found)
     imports = scan.imports()
     spaces = {kind: scan.space(kind, imports) for kind in Kind}
@@ -107,13 +107,14 @@ def module_type(data: Buffer, start: int, end: int) -> ModuleType:
 def import_modules(data: Buffer, start: int, end: int) -> dict[str, set[str]]:
     """Return the names of the fields that the module imports, by the module they come from."""
     wanted: dict[str, set[str]] = {}
-    found = {section.id: section for section in _module_sections(data, start, end)}
+    found = {section.id: section for section in module_sections(data, start, end)}
     for one in _Scan(data, found).imports():
         wanted.setdefault(one.module, set()).add(one.field)
     return wanted
 
 
-def _module_sections(data: Buffer, start: int, end: int) -> list[Section]:
+def module_sections(data: Buffer, start: int, end: int) -> list[Section]:
+    """Return the sections of the module between *start* and *end*. Raises NOT_A_COMPONENT."""
     if bytes(data[start : start + 8]) != CORE_MODULE:
         raise malformed(start, "no core module preamble")
     return list(sections(data, start + 8, end))

@@ -43,6 +43,7 @@ from daemon.build_cache.jobs import (
 from daemon.component import worlds
 from daemon.component.binary import Buffer
 from daemon.component.core_module import UnusualError
+from daemon.component.memories import initial_memories
 from daemon.component.split import SharedModule, split
 from daemon.component.strings import bytes_to_strings
 from daemon.engine.config import engine
@@ -111,7 +112,14 @@ class Job:
         self._modules = {one.sha256: one.module for one in self._plan.shared}
         clock.lap("split")
         because = "; ".join(reasons) if request.split and not self._plan.shared else ""
-        return Outline(world, kind, _named(self._plan), because, clock.seconds)
+        return Outline(
+            world,
+            kind,
+            _named(self._plan),
+            memories=initial_memories(content),
+            whole_because=because,
+            seconds=clock.seconds,
+        )
 
     def compile(self, request: Compile) -> Made:
         """Compile the component and the wanted modules side by side. Raises DaemonError."""

@@ -21,6 +21,7 @@ _TRAPS = {
 _TRAP = re.compile(r"wasm trap: ([^\n]+)")
 _IMPORT = re.compile(r"component imports (?:\w+ )?`([^`]+)`")
 _MEMORY = re.compile(r"memory minimum size|memory limit|exceeds memory")
+_COUNT = re.compile(r"(memory|table|instance) count too high at (\d+)")
 _REASON_LENGTH = 500
 
 
@@ -54,6 +55,14 @@ def not_instantiated(message: str, *, memory: int) -> DaemonError:
         return DaemonError(
             ErrorKind.SKILL_TRAPPED,
             f"The Skill needs more memory to start than its limit of {memory} bytes.",
+        )
+    if (count := _COUNT.search(message)) is not None:
+        what = {"memory": "linear memories", "table": "tables"}.get(count[1], "instances")
+        return DaemonError(
+            ErrorKind.SKILL_UNSERVABLE,
+            f"The Skill makes {count[2]} {what} or more, which is more than a Skill may have here: "
+            "each core module with a memory may be instantiated once, 50 tables and 1,000 "
+            "instances are the most.",
         )
     return trapped(message, None)
 

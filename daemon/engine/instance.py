@@ -10,8 +10,9 @@ from typing import Any
 
 from daemon.engine import capi, codec, host
 
-_TABLES, _TABLE_ELEMENTS = 100, 1_000_000
-_INSTANCES, _MEMORIES = 1_000, 4
+# Far above what compilers make of real programs (2 tables, 10,000 elements, 15 instances), and too
+# little to hurt: an element is 8 bytes.
+_TABLES, _TABLE_ELEMENTS, _INSTANCES = 50, 200_000, 1_000
 _BUFFER = ctypes.create_string_buffer
 
 
@@ -24,14 +25,22 @@ class Instance:
 
     __slots__ = ("_context", "_handle", "_store", "memory")
 
-    def __init__(self, *, engine: int, linker: int, component: int, memory: int) -> None:
-        """Instantiate *component* with at most *memory* bytes. Raises WasmError."""
+    def __init__(
+        self, *, engine: int, linker: int, component: int, memory: int, memories: int
+    ) -> None:
+        """
+        Instantiate *component* with at most *memory* bytes. Raises WasmError.
+
+        Wasmtime's C API knows a cap per linear memory only, so each of the *memories* gets its
+        share, and one more than these is refused.
+        """
         self.memory = memory
         self._store = capi.store_new(engine, None, None)
         self._context = capi.store_context(self._store)
         self._handle = _BUFFER(capi.INSTANCE_BYTES)
         try:
-            capi.store_limiter(self._store, memory, _TABLE_ELEMENTS, _INSTANCES, _TABLES, _MEMORIES)
+            share = memory // memories
+            capi.store_limiter(self._store, share, _TABLE_ELEMENTS, _INSTANCES, _TABLES, memories)
             capi.store_on_epoch(self._store, host.on_epoch, None, capi.NO_FINALIZER)
             capi.check(capi.set_wasi(self._context, capi.wasi_new()))
             self.arm()

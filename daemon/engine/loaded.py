@@ -31,6 +31,7 @@ class Loaded:
     world: World
     kind: SkillKind
     strings: bool
+    memories: int
     engine: int
     linker: int
     component: int
@@ -43,7 +44,11 @@ class Loaded:
         """Make an instance for *call*, the current one. Raises DaemonError."""
         try:
             return Instance(
-                engine=self.engine, linker=self.linker, component=self.component, memory=memory
+                engine=self.engine,
+                linker=self.linker,
+                component=self.component,
+                memory=memory,
+                memories=self.memories,
             )
         except capi.WasmError as error:
             raise blame(call, not_instantiated(error.message, memory=memory)) from error
@@ -89,6 +94,7 @@ class Loader:
         path: str,
         shared: Iterable[tuple[str, str]],
         strings: bool,
+        memories: int,
     ) -> Loaded:
         """Map the files of an artifact. Raises DaemonError, MISSING_IMPORT among others."""
         try:
@@ -101,7 +107,9 @@ class Loader:
         shape = loaded.type
         imports.check(shape.imports(self.engine), self.engine, shared=dict(modules))
         linker = self._bindings.linker(self.engine, modules) if modules else self._whole
-        return self._assemble(loaded, linker, world=world, kind=kind, strings=strings)
+        return self._assemble(
+            loaded, linker, world=world, kind=kind, strings=strings, memories=memories
+        )
 
     def _module(self, path: str) -> wasmtime.Module:
         module = self._modules.get(path)
@@ -118,6 +126,7 @@ class Loader:
         world: World,
         kind: SkillKind,
         strings: bool,
+        memories: int,
     ) -> Loaded:
         interface = _exported(loaded, self.engine, kind)
         parent = loaded.get_export_index(interface) if interface else None
@@ -131,6 +140,7 @@ class Loader:
             world=world,
             kind=kind,
             strings=strings,
+            memories=max(memories, 1),
             engine=self._address,
             linker=capi.address(linker),
             component=capi.address(loaded),

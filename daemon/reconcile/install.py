@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from daemon.catalogue import Served, ServedSkill
-from daemon.errors import DaemonError
+from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Digest, SkillPath
 from daemon.reconcile import state
 from daemon.reconcile.ports import Precompiler, Registries, Store, Variant, Workers
@@ -103,6 +103,7 @@ class Installer:
     async def install(self, spec: SkillSpec, digest: Digest, *, phases: Phases) -> Installed:
         """Pull, compile and load what is not there yet. Raises DaemonError."""
         artifact = await self._cached(digest) or await self._built(spec, digest, phases=phases)
+        self._check_room(spec, artifact)
         # From here on its files must stay; the caller releases what it does not publish.
         await asyncio.to_thread(self._store.pin, owner(spec.path, digest), artifact.files)
         with phases.of("load"):
@@ -114,6 +115,7 @@ class Installer:
         artifact = await self._cached(digest)
         if artifact is None:
             return None
+        self._check_room(spec, artifact)
         await asyncio.to_thread(self._store.pin, owner(spec.path, digest), artifact.files)
         return await self._loaded(artifact)
 
@@ -144,6 +146,18 @@ class Installer:
             memory=spec.memory, timeout=spec.timeout, concurrency=spec.concurrency
         )
 
+    def _check_room(self, spec: SkillSpec, artifact: Artifact) -> None:
+        """Refuse a cap under which no call could even start. Raises SKILL_UNSERVABLE."""
+        cap = self.limits_of(spec).memory
+        if artifact.least_memory <= cap:
+            return
+        way_out = "SKILL_MEMORY" if spec.memory is None else "`memory` of its entry"
+        raise DaemonError(
+            ErrorKind.SKILL_UNSERVABLE,
+            f"it needs {artifact.least_memory / (1 << 20):.1f} MiB of memory to start, and may "
+            f"take {cap / (1 << 20):.1f} MiB: raise {way_out}",
+        )
+
     def served(self, spec: SkillSpec, found: Installed, *, revision: str) -> ServedSkill:
         """Return what shall answer for *spec* from now on."""
         self._last[spec.path] = spec, found.digest
@@ -159,9 +173,14 @@ class Installer:
         )
 
     def relabelled(self, current: ServedSkill, spec: SkillSpec, *, revision: str) -> ServedSkill:
-        """Return the same component under a new wish, or *current* if nothing is new."""
+        """
+        Return the same component under a new wish, or *current* if nothing is new.
+
+        Raises DaemonError where it can't run under that wish.
+        """
         if current.spec == spec:
             return current
+        self._check_room(spec, current.artifact)
         limits = self.limits_of(spec)
         return replace(current, spec=spec, limits=limits, revision=revision, since=_now())
 

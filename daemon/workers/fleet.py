@@ -310,6 +310,7 @@ class Fleet:
                 describe=describe,
                 timeout=policy.describe,
                 memory=policy.describe_memory,
+                memories=len(artifact.memories),
             )
         )
         try:

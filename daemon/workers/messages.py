@@ -31,6 +31,7 @@ class Load(_Frame, frozen=True, tag="load"):
 
     `shared`: import name to path of the precompiled core module. `describe` asks for a smoke
     test: one instance is made, and its metadata read under `timeout` seconds and `memory` bytes.
+    `memories`: how many linear memories share that, and the `memory` of each call.
     """
 
     artifact: str
@@ -42,6 +43,7 @@ class Load(_Frame, frozen=True, tag="load"):
     describe: bool = False
     timeout: float = 10.0
     memory: int = 1 << 30
+    memories: int = 1
 
 
 class Unload(_Frame, frozen=True, tag="unload"):
@@ -154,8 +156,7 @@ class Done(_Frame, frozen=True, tag="done"):
     A call has ended: `output` (JSON text; None for streams), or `failure`.
 
     `cpu` is the thread's CPU time and `wall` the time since receipt, in seconds; `warm` tells
-    that a prepared instance served it; `memory` is the guest's linear memory at the end, in
-    bytes, where known.
+    that a prepared instance served it.
     """
 
     call: int
@@ -164,7 +165,6 @@ class Done(_Frame, frozen=True, tag="done"):
     cpu: float = 0.0
     wall: float = 0.0
     warm: bool = False
-    memory: int = 0
 
 
 class Pong(_Frame, frozen=True, tag="pong"):

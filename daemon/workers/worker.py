@@ -183,6 +183,7 @@ class Worker:
                 path=load.component,
                 shared=load.shared,
                 strings=load.strings,
+                memories=load.memories,
             )
         except DaemonError as error:
             self._send(messages.Loaded(load.artifact, failure=failure(error)))

@@ -20,6 +20,7 @@ from daemon.names import Digest
 from daemon.skill import Failure, SkillKind, SkillMetadata, World
 
 BUILD = Build(wasmtime="50.0.1", target="x86_64-linux", cpu="abc")
+MEMORY = 2 << 16
 CONTENT = b"a component" * 100
 MODULE = "b" * 64
 
@@ -57,7 +58,9 @@ def compile_split(store: Store, letter: str = "a") -> None:
     module = store.module_destination(MODULE)
     module.write_bytes(CONTENT)
     store.adopt_module(MODULE, module, content)
-    skill = CompiledSkill(World.V0_3, SkillKind.FUNCTION, [Shared("name", MODULE)], strings=True)
+    skill = CompiledSkill(
+        World.V0_3, SkillKind.FUNCTION, [Shared("name", MODULE)], strings=True, memories=[MEMORY]
+    )
     component = store.artifact_destination(digest(letter), "split")
     component.write_bytes(CONTENT)
     store.adopt_artifact(digest(letter), "split", component, Record(content, skill))
@@ -83,6 +86,7 @@ def test_a_split_skill_comes_with_its_modules(store: Store) -> None:
     assert artifact is not None
     assert artifact.variant == "split"
     assert artifact.strings
+    assert artifact.memories == (MEMORY,)
     assert [name for name, _ in artifact.shared] == ["name"]
     assert all(path.read_bytes() == CONTENT for path in artifact.files)
     assert store.artifact(digest(), "whole") is None
@@ -91,7 +95,7 @@ def test_a_split_skill_comes_with_its_modules(store: Store) -> None:
 def test_a_skill_that_could_not_be_split_is_whole(store: Store) -> None:
     """It need not be compiled again to be served whole."""
     content = Written(hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
-    skill = CompiledSkill(World.V0_3, SkillKind.FUNCTION, [], strings=False)
+    skill = CompiledSkill(World.V0_3, SkillKind.FUNCTION, [], strings=False, memories=[MEMORY])
     component = store.artifact_destination(digest(), "split")
     component.write_bytes(CONTENT)
     store.adopt_artifact(digest(), "split", component, Record(content, skill))

@@ -79,6 +79,23 @@ def test_a_call_in_flight_ends_on_the_version_it_began_on(tmp_path: Path) -> Non
         assert set(hammer.answers) <= {b'"nap"', b'"new"'}
 
 
+def test_a_cap_too_low_to_start_does_not_take_effect(tmp_path: Path) -> None:
+    """The Skill answers under its old one, and the status tells why."""
+    skills = put(tmp_path / "skills", greet=saying("good"))
+    with running(tmp_path) as daemon:
+        daemon.write(wanting("greet", path=skills))
+        daemon.answers("team/greet", "good")
+
+        with Hammer(daemon, "team/greet", clients=1) as hammer:
+            daemon.write(wanting(entry("greet", memory="64KiB"), path=skills))
+            daemon.eventually(
+                lambda: str(daemon.status("team")["skills"]),
+                lambda said: "needs 0.1 MiB of memory to start" in said,
+            )
+
+        assert hammer.failures == []
+
+
 def test_a_version_that_cannot_be_served_does_not_replace_one_that_can(tmp_path: Path) -> None:
     """It is no component; the version before it answers, and the status tells why."""
     skills = put(tmp_path / "skills", greet=saying("good"))

@@ -72,7 +72,7 @@ def cache(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="session")
 def load(loader: Loader, cache: Path) -> Load:
-    """`load(source, world=..., kind=..., strings=...)`."""
+    """`load(source, world=..., kind=..., strings=..., memories=...)`."""
 
     def load_it(
         source: str | bytes,
@@ -80,8 +80,11 @@ def load(loader: Loader, cache: Path) -> Load:
         world: World = World.V0_5,
         kind: SkillKind = SkillKind.FUNCTION,
         strings: bool = False,
+        memories: int = 1,
     ) -> Loaded:
         path = str(compiled(source, cache))
-        return loader.load(world=world, kind=kind, path=path, shared=(), strings=strings)
+        return loader.load(
+            world=world, kind=kind, path=path, shared=(), strings=strings, memories=memories
+        )
 
     return load_it

@@ -21,7 +21,12 @@ def test_a_damaged_or_missing_file_is_the_caches_fault(loader: Loader, tmp_path:
     for file in (path, tmp_path / "missing"):
         with pytest.raises(DaemonError) as caught:
             loader.load(
-                world=World.V0_5, kind=SkillKind.FUNCTION, path=str(file), shared=(), strings=False
+                world=World.V0_5,
+                kind=SkillKind.FUNCTION,
+                path=str(file),
+                shared=(),
+                strings=False,
+                memories=1,
             )
         assert caught.value.kind is ErrorKind.CACHE_UNUSABLE
 

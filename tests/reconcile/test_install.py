@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,21 @@ async def test_what_a_tag_meant_last_will_do_while_no_registry_can_tell(world: W
     for spec, or_last in ((SPEC, False), (other, True)):
         with pytest.raises(DaemonError):
             await world.installer.resolve(spec, phases=Phases(), or_last=or_last)
+
+
+async def test_a_cap_under_which_no_call_could_start_is_refused(world: World) -> None:
+    """At once, whether the Skill is new or served: what works must go on working."""
+    digest = world.registry.push("a", "v1", "A1")
+    installed = await world.installer.install(SPEC, digest, phases=Phases())
+    large = replace(installed, artifact=replace(installed.artifact, memories=(3 << 20, 1 << 20)))
+    served = world.installer.served(SPEC, large, revision="")
+
+    tight = replace(SPEC, memory=6 << 20)
+    assert world.installer.relabelled(served, tight, revision="").limits.memory == 6 << 20
+
+    with pytest.raises(DaemonError, match=r"6.0 MiB .* 5.0 MiB: raise `memory`") as caught:
+        world.installer.relabelled(served, replace(SPEC, memory=5 << 20), revision="")
+    assert caught.value.kind is ErrorKind.SKILL_UNSERVABLE
 
 
 def test_a_team_may_lower_its_caps_only(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ FROM_WORKER: list[m.FromWorker] = [
     m.Event(1, ToolFailed("add", "no")),
     m.HostCall(1, 1, csi.Chat([csi.ChatRequest("m", [csi.OtherMessage("user", "hi")])])),
     m.HostCall(1, 2, csi.ListTools()),
-    m.Done(1, b"{}", cpu=0.1, wall=0.2, warm=True, memory=65536),
+    m.Done(1, b"{}", cpu=0.1, wall=0.2, warm=True),
     m.Pong(7, 1, 0, 1 << 30),
 ]
 
