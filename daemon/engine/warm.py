@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from daemon.engine import describe
 from daemon.engine.call import Call, running
@@ -36,9 +37,9 @@ class Spares:
     """Owns the instances that wait for a call, and makes one at a time when nobody computes."""
 
     def __init__(
-        self, *, gate: Gate, clock: Clock, run: Callable[[Callable[[], None]], None]
+        self, *, gate: Gate, clock: Clock, run: Callable[[Callable[[], None]], bool]
     ) -> None:
-        """*run* gives a job a thread of its own."""
+        """*run* gives a job a thread of its own; False if there is none."""
         self._gate = gate
         self._clock = clock
         self._run = run
@@ -60,7 +61,9 @@ class Spares:
         with self._lock:
             shelf = self._shelves.pop(artifact, None)
         if shelf is not None:
-            self._run(lambda: _clear(shelf))
+            clear = partial(_clear, shelf)
+            if not self._run(clear):
+                clear()
 
     def take(self, artifact: str, skill: Loaded, *, memory: int) -> Instance | None:
         """
@@ -89,7 +92,8 @@ class Spares:
                 return
             call = Call(number=0, timeout=_TIMEOUT, gate=self._gate, host=describe.NoHost())
             self._rehearsal = call, shelf
-        self._run(lambda: self._make(call, shelf))
+        if not self._run(partial(self._make, call, shelf)):
+            self._rehearsal = None
 
     def gave_up(self, call: Call) -> bool:
         """Take note that the guest of *call* can't be stopped; False if it isn't one of ours."""

@@ -25,12 +25,17 @@ class Threads:
         self._keep = keep
         self._idle: deque[SimpleQueue[Job]] = deque()
 
-    def run(self, job: Job) -> None:
-        """Run *job* on a thread of its own, at once."""
+    def run(self, job: Job) -> bool:
+        """Run *job* on a thread of its own, at once; False where the system has no more threads."""
         try:
             self._idle.pop().put(job)  # the one that waited least: its caches are warm
         except IndexError:
-            threading.Thread(target=self._serve, args=(job,), name="call", daemon=True).start()
+            thread = threading.Thread(target=self._serve, args=(job,), name="call", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                return False
+        return True
 
     def _serve(self, first: Job) -> None:
         jobs: SimpleQueue[Job] = SimpleQueue()

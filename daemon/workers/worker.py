@@ -24,6 +24,13 @@ from daemon.workers.link import Send
 from daemon.workers.resident import resident
 from daemon.workers.threads import Threads
 
+_NO_THREAD = Failure(
+    ErrorKind.OVERLOADED.value,
+    "The system gives skilld no more threads: allow it more (a container's limit on pids, "
+    "`ulimit -u`), or fewer calls at a time (MAX_CALLS).",
+    retry_after=1.0,
+)
+
 
 class Worker:
     """Owns the artifacts and the calls of this process."""
@@ -49,7 +56,7 @@ class Worker:
             messages.Answer: self._deliver,
             messages.Credit: self._deliver,
             messages.Cancel: self._cancel,
-            messages.Load: lambda load: self._threads.run(partial(self._load_safely, load)),
+            messages.Load: self._begin_load,
             messages.Unload: self._unload,
             messages.Warm: self._warm,
             messages.Ping: self._pong,
@@ -97,7 +104,8 @@ class Worker:
         call = Call(number=run.call, timeout=run.timeout, gate=self._gate, host=conversation)
         call.wake = partial(conversation.deliver, None)
         self._calls[run.call] = call, conversation
-        self._threads.run(partial(self._serve, call, run))
+        if not self._threads.run(partial(self._serve, call, run)):
+            self._finish(call, messages.Done(call.number, failure=_NO_THREAD))
 
     def _serve(self, call: Call, run: messages.Run) -> None:
         try:
@@ -160,12 +168,21 @@ class Worker:
             return
         if (load := self._rehearsals.pop(call, None)) is not None:
             broken = messages.Loaded(load.artifact, metadata_failure=failure(error))
-            self._threads.run(partial(self._send, broken))
+            self._off_the_clock(partial(self._send, broken))
             return
         done = messages.Done(call.number, failure=failure(error))
-        self._threads.run(partial(self._report, call, done))
+        self._off_the_clock(partial(self._report, call, done))
+
+    def _off_the_clock(self, job: Callable[[], None]) -> None:
+        """Send on a thread: the clock ticks for all, and must not wait while there is one."""
+        if not self._threads.run(job):
+            job()
 
     # Artifacts.
+
+    def _begin_load(self, load: messages.Load) -> None:
+        if not self._threads.run(partial(self._load_safely, load)):
+            self._send(messages.Loaded(load.artifact, failure=_NO_THREAD))
 
     def _load_safely(self, load: messages.Load) -> None:
         try:

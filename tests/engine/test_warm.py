@@ -19,7 +19,13 @@ class _Nursery:
         self.gate = Gate()
         clock = Clock(gate=self.gate, advance=loader.advance_epoch, give_up=lambda _call: None)
         self.jobs: list[Callable[[], None]] = []
-        self.spares = Spares(gate=self.gate, clock=clock, run=self.jobs.append)
+        self.threads_left = True
+        self.spares = Spares(gate=self.gate, clock=clock, run=self._run)
+
+    def _run(self, job: Callable[[], None]) -> bool:
+        if self.threads_left:
+            self.jobs.append(job)
+        return self.threads_left
 
     def work(self) -> int:
         count = 0
@@ -115,6 +121,23 @@ def test_metadata_that_fails_is_skipped_and_a_start_that_fails_is_not_repeated(
     nursery.spares.want("a", sound, instances=1, memory=1)
     assert nursery.work() < 10
     assert nursery.spares.take("a", sound, memory=1) is None
+
+
+def test_without_a_thread_nothing_is_made_until_there_is_one(
+    nursery: _Nursery, skill: Loaded
+) -> None:
+    """And what is forgotten is freed all the same."""
+    nursery.threads_left = False
+    nursery.spares.want("a", skill, instances=1, memory=MEMORY)
+    assert not _take(nursery, skill)
+
+    nursery.threads_left = True
+    nursery.spares.restock()
+    nursery.work()
+    nursery.threads_left = False
+    nursery.spares.forget("a")
+
+    assert not _take(nursery, skill)
 
 
 def test_a_rehearsal_that_was_given_up_frees_the_place(nursery: _Nursery, skill: Loaded) -> None:

@@ -1,5 +1,6 @@
 """A real worker process, real frames, and guests of every kind, the hostile ones above all."""
 
+import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -145,7 +146,8 @@ def kind_of(done: messages.Done) -> str:
 )
 def test_each_poison_gets_its_error(rogue: Child, deed: bytes, kind: str, text: str) -> None:
     """And the worker lives: it is one for all of them."""
-    done = rogue.run(deed, artifact="rogue", timeout=0.3)
+    timeout = 0.3 if kind is ErrorKind.DEADLINE_EXCEEDED else 30.0
+    done = rogue.run(deed, artifact="rogue", timeout=timeout)
 
     assert kind_of(done) == kind
     assert done.failure is not None
@@ -240,7 +242,7 @@ def test_an_answer_of_the_wrong_kind_ends_only_its_call(child: Child, build: Com
 def test_a_host_call_that_never_returns_meets_the_deadline(child: Child, build: Compile) -> None:
     """Its thread is free again: no zombie."""
     child.load(build(components.function()))
-    child.start(b'"call"', timeout=0.2)
+    child.start(b'"call"', timeout=1.0)
     child.hear_a(messages.HostCall)
 
     assert kind_of(child.hear_a(messages.Done)) == ErrorKind.DEADLINE_EXCEEDED
@@ -378,7 +380,8 @@ def test_bad_metadata_is_a_failure_of_its_own_and_the_skill_runs(
     child: Child, build: Compile, component: str, kind: str, text: str
 ) -> None:
     """The Skill is loaded nevertheless."""
-    loaded = child.load(build(component), describe=True, timeout=0.3)
+    timeout = 0.3 if kind is ErrorKind.DEADLINE_EXCEEDED else 30.0
+    loaded = child.load(build(component), describe=True, timeout=timeout)
 
     assert (loaded.failure, loaded.metadata) == (None, None)
     assert loaded.metadata_failure is not None
@@ -425,6 +428,28 @@ def test_a_file_that_is_no_artifact_is_refused(child: Child, tmp_path: Path) -> 
 
     assert loaded.failure is not None
     assert loaded.failure.kind == ErrorKind.CACHE_UNUSABLE
+
+
+def test_calls_for_which_there_is_no_thread_are_refused_as_overload(
+    child: Child, build: Compile
+) -> None:
+    """And none but these: the worker goes on, and so does the call before."""
+    child.load(build(components.function()))
+    asking = child.start(b'"call"')
+    question = child.hear_a(messages.HostCall)
+    size = int(Path(f"/proc/{child.process.pid}/statm").read_text().split()[0])
+    room = (size * resource.getpagesize() + (1 << 20), resource.RLIM_INFINITY)
+    unlimited = resource.prlimit(child.process.pid, resource.RLIMIT_AS, room)
+
+    refused = [child.start(b'"echo"') for _ in range(3)]
+    for call in refused:
+        done = child.hear_a(messages.Done)
+        assert (done.call, kind_of(done)) == (call, ErrorKind.OVERLOADED)
+    resource.prlimit(child.process.pid, resource.RLIMIT_AS, unlimited)
+
+    child.say(messages.Answer(asking, question.request, csi.Languages(["eng", None])))
+    assert child.hear_a(messages.Done).output == b'"call"'
+    assert child.run(b'"echo"').output == b'"echo"'
 
 
 def test_warm_instances_serve_and_are_made_again(child: Child, build: Compile) -> None:
