@@ -1,5 +1,6 @@
-"""How much memory this process has for itself."""
+"""How much memory this process has for itself, and giving back what it no longer needs."""
 
+import ctypes
 from pathlib import Path
 
 _STATM = Path("/proc/self/statm")
@@ -13,3 +14,25 @@ def resident() -> int:
     except OSError:
         return 0
     return (int(fields[1]) - int(fields[2])) * _PAGE
+
+
+class Ebb:
+    """
+    Gives memory back after a crowd of calls: glibc keeps what was freed, 0.6 MB of each call.
+
+    Owned by the worker. Takes some ms, so it is done only once *slack* bytes came together.
+    """
+
+    def __init__(self, *, slack: int = 32 << 20) -> None:
+        self._slack = slack
+        self._low: int | None = None
+        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none, nor needs it
+
+    def settle(self) -> None:
+        """To be called while no call runs, again and again."""
+        now = resident()
+        if self._low is None or now < self._low:
+            self._low = now
+        elif now > self._low + self._slack and self._trim is not None:
+            self._trim(0)
+            self._low = resident()

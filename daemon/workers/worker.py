@@ -21,7 +21,7 @@ from daemon.skill import Failure, SkillKind, World
 from daemon.workers import messages
 from daemon.workers.conversation import Conversation
 from daemon.workers.link import Send
-from daemon.workers.resident import resident
+from daemon.workers.resident import Ebb, resident
 from daemon.workers.threads import Threads
 
 _NO_THREAD = Failure(
@@ -42,6 +42,7 @@ class Worker:
         self._loader = Loader()
         self._gate = Gate()
         self._threads = Threads()
+        self._ebb = Ebb()
         self._skills: dict[str, Loaded] = {}
         self._calls: dict[int, tuple[Call, Conversation]] = {}
         self._zombies: set[Call] = set()
@@ -95,6 +96,8 @@ class Worker:
 
     def _pong(self, ping: messages.Ping) -> None:
         running_now, zombies = len(self._calls), len(self._zombies)
+        if not running_now:
+            self._ebb.settle()
         self._send(messages.Pong(ping.number, running_now, zombies, resident()))
 
     # Calls.

@@ -2,6 +2,7 @@
 
 import hashlib
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -81,6 +82,27 @@ def test_an_artifact_that_is_loaded_again_keeps_its_warm_instances(
         done = child.run(b'{"topic":"Bob"}', memory=1 << 30)
 
     assert done.output == b'{"text":"Hello Bob"}'
+
+
+def test_a_crowd_of_calls_leaves_its_memory_to_others(
+    child: Child, sdk_skill: Skills, cache: Path
+) -> None:
+    """They wait for a model, all at once; what the allocator kept of them is given back."""
+    _load(child, sdk_skill("haiku"), cache)
+    before = child.pong().resident
+    for _ in range(120):
+        child.start(b'{"topic":"oat milk"}', timeout=300.0)
+    waiting = [child.hear_a(messages.HostCall).call for _ in range(120)]
+    assert child.pong().resident > before + (120 << 20)
+
+    for call in waiting:
+        child.say(messages.Cancel(call))
+    for _ in waiting:
+        child.hear_a(messages.Done)
+
+    deadline = time.monotonic() + 20
+    while child.pong().resident > before + (24 << 20):
+        assert time.monotonic() < deadline
 
 
 def test_a_split_skill_with_strings_answers_the_same(
