@@ -56,7 +56,7 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 async def made(function: Artifact, stream: Artifact) -> AsyncIterator[Supervisor]:
     """Two workers that have both."""
     fleet = FleetPolicy(
-        workers=2, ping_interval=0.1, health=HealthPolicy(pings=10, zombies=1, stuck=2.0)
+        workers=2, ping_interval=0.3, health=HealthPolicy(pings=10, zombies=1, stuck=2.0)
     )
     supervisor = Supervisor(host=host, fleet=fleet, policy=SupervisorPolicy(patience=0.05))
     await supervisor.start()
