@@ -356,7 +356,7 @@ async def test_nonsense_from_a_worker_costs_it_its_life(misdeed: str) -> None:
 
 async def test_hung_worker_is_killed_and_replaced() -> None:
     """A stopped process answers no ping. Its call is tried again on the next."""
-    async with supervisor(ping_interval=0.05, health=HealthPolicy(pings=4)) as made:
+    async with supervisor(ping_interval=0.1, health=HealthPolicy(pings=10)) as made:
         pid = await pid_of_a_worker(made)
         os.kill(pid, signal.SIGSTOP)
         assert int(await made.run(call("pid"))) != pid
@@ -376,9 +376,9 @@ async def test_replacement_has_every_artifact_before_it_takes_calls() -> None:
 @pytest.mark.parametrize(
     ("health", "reason", "do"),
     [
-        (HealthPolicy(calls=2), "calls", "echo"),
-        (HealthPolicy(resident=1), "memory", "echo"),
-        (HealthPolicy(zombies=2), "zombies", "zombie"),
+        (HealthPolicy(calls=2, pings=500), "calls", "echo"),
+        (HealthPolicy(resident=1, pings=500), "memory", "echo"),
+        (HealthPolicy(zombies=2, pings=500), "zombies", "zombie"),
     ],
 )
 async def test_worn_worker_is_replaced_without_a_failing_call(
@@ -396,7 +396,7 @@ async def test_worn_worker_is_replaced_without_a_failing_call(
 
 async def test_replaced_worker_finishes_its_calls() -> None:
     """However long they wait for their host."""
-    health = HealthPolicy(zombies=1)
+    health = HealthPolicy(zombies=1, pings=500)
     host = NoTools()
     host.let.clear()
     async with supervisor(host=host, ping_interval=0.02, health=health) as made:
