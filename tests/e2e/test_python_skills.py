@@ -110,7 +110,11 @@ def test_each_misdeed_has_its_status(
 
 
 def test_recursion_without_end_is_ended(daemon: Daemon, beside: Hammer) -> None:
-    """By the guest's stack or by its memory, whichever is used up first."""
+    """
+    CPython recurses on its heap: it raises at the end of it, or aborts.
+
+    Which of both depends on the cap and on the layout of the very build, not on the run.
+    """
     answer = daemon.run("team/poison", {"do": "recursion"})
 
     ends = {(500, "skill-trapped"), (400, "skill-failed")}
