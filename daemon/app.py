@@ -199,7 +199,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, end: _End) -> _Parts
     )
     server = Server(
         services,
-        options=Options(cors_origins=settings.cors_origins),
+        options=Options(cors_origins=settings.cors_origins, body_memory=settings.body_memory),
         metrics=metrics.registry,
     )
     parts = _Parts(server, reconciler, watcher, precompiler)

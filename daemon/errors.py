@@ -16,6 +16,7 @@ class ErrorKind(StrEnum):
     MALFORMED_REQUEST = "malformed-request"
     ROUTE_NOT_FOUND = "route-not-found"
     METHOD_NOT_ALLOWED = "method-not-allowed"
+    REQUEST_TIMEOUT = "request-timeout"
     PAYLOAD_TOO_LARGE = "payload-too-large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     TOKEN_MISSING = "token-missing"  # noqa: S105 - a code, not a secret

@@ -11,11 +11,12 @@ from http import HTTPStatus
 from aiohttp import web
 
 from daemon.api import catalogue, docs, health, index, skills, tools
+from daemon.api.bodies import BODIES, Bodies, wait_with_continue
 from daemon.api.cors import Cors
 from daemon.api.csi.routes import ROUTES as CSI
 from daemon.api.drain import DRAIN, Drain, shutting_down
 from daemon.api.encoding import compress_responses
-from daemon.api.errors import from_error, from_http
+from daemon.api.errors import SERVER, from_error, from_http
 from daemon.api.ports import OPTIONS, SERVICES, Handler, Options, Services
 from daemon.api.requests import TRACE, guarded
 from daemon.errors import DaemonError
@@ -64,6 +65,7 @@ def make_app(services: Services, options: Options, drain: Drain) -> web.Applicat
         middlewares.insert(0, traced)
     app = web.Application(client_max_size=options.body_limit)
     app[SERVICES], app[OPTIONS], app[DRAIN] = services, options, drain
+    app[BODIES] = Bodies(options)
     app.on_response_prepare.append(finish_head)
     if options.cors_origins:
         cors = Cors(options.cors_origins)
@@ -82,7 +84,7 @@ def _add(app: web.Application, method: str, path: str, handler: Handler) -> None
     if method == "GET":
         app.router.add_get(path, handler)
     else:
-        app.router.add_route(method, path, handler)
+        app.router.add_route(method, path, handler, expect_handler=wait_with_continue)
 
 
 @web.middleware
@@ -106,6 +108,7 @@ async def surround(request: web.Request, handler: Handler) -> web.StreamResponse
         return from_error(request, shutting_down())
     finally:
         drain.in_flight.discard(task)
+        request.app[BODIES].release(request)
 
 
 @web.middleware
@@ -128,12 +131,12 @@ async def traced(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def finish_head(request: web.Request, response: web.StreamResponse) -> None:
     """Complete the head of a response about to be sent, and report it."""
     headers = response.headers
-    headers["Server"] = "skilld"
+    headers["Server"] = SERVER
     for name, value in request.get(TRACE, ()):
         headers[name] = value
     services = request.app[SERVICES]
-    if request.app[DRAIN].closing:
-        response.force_close()
+    if request.app[DRAIN].closing or not request.content.is_eof():
+        response.force_close()  # also where a body was refused: its bytes are no next request
         headers["Connection"] = "close"
     if services.observe is not None and request.match_info.route.resource is not None:
         seconds = time.perf_counter() - request.get(_STARTED, time.perf_counter())

@@ -17,6 +17,7 @@ from daemon.api.negotiation import prefers_text
 from daemon.errors import DaemonError, ErrorKind
 
 PROBLEM_JSON = "application/problem+json"
+SERVER = "skilld"
 _MIN_RETRY_AFTER = 1
 
 
@@ -37,8 +38,9 @@ TABLE: Mapping[ErrorKind, Meaning] = MappingProxyType(
         K.MALFORMED_REQUEST: Meaning(400, "The request is malformed"),
         K.ROUTE_NOT_FOUND: Meaning(404, "Nothing is served at this path"),
         K.METHOD_NOT_ALLOWED: Meaning(405, "The path does not know this method"),
+        K.REQUEST_TIMEOUT: Meaning(408, "The request body did not arrive in time"),
         K.PAYLOAD_TOO_LARGE: Meaning(413, "The request body is too large"),
-        K.UNSUPPORTED_MEDIA_TYPE: Meaning(415, "The request body is not JSON"),
+        K.UNSUPPORTED_MEDIA_TYPE: Meaning(415, "The request body's type or coding is not supported"),
         K.TOKEN_MISSING: Meaning(401, "A bearer token is needed"),
         K.TOKEN_REFUSED: Meaning(403, "The bearer token is not accepted"),
         K.AUTHORIZATION_UNAVAILABLE: Meaning(503, "The token can't be checked for now", 5),
@@ -190,7 +192,9 @@ def from_http(request: web.Request, error: web.HTTPException) -> web.Response:
 
 def from_status(request: web.BaseRequest, status: int, detail: str) -> web.Response:
     """The response to an error that has no exception of ours: a broken request, a bug."""
-    return response(request, Problem(kind_of_status(status), status, detail))
+    result = response(request, Problem(kind_of_status(status), status, detail))
+    result.headers["Server"] = SERVER
+    return result
 
 
 def _headers(found: Problem) -> dict[str, str]:

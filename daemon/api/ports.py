@@ -159,6 +159,11 @@ class Options:
     """Sizes in bytes, times in seconds."""
 
     body_limit: int = 50 << 20
+    body_memory: int = 512 << 20  # for all bodies together
+    body_silence: float = 30.0  # during a body
+    body_time: float = 300.0  # for a whole body
+    stalled: float = 60.0  # in which a client takes nothing of its answer
+    keep_alive: float = 75.0  # between requests, the next head included; load balancers have less
     heartbeat: float = 15.0  # silence on a message stream after which a comment is sent
     head_wait: float = 1.0  # how long a stream waits for its first event to choose the status
     cors_origins: tuple[str, ...] = ()

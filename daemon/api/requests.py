@@ -9,8 +9,9 @@ from functools import lru_cache
 
 from aiohttp import web
 
+from daemon.api.bodies import BODIES
 from daemon.api.encoding import decompress
-from daemon.api.ports import OPTIONS, SERVICES, Handler
+from daemon.api.ports import SERVICES, Handler
 from daemon.csi.interface import Caller
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import InvalidNameError, Namespace, SkillPath
@@ -43,19 +44,16 @@ def namespace(request: web.Request) -> Namespace:
 
 
 async def json_body(request: web.Request) -> bytes:
-    """Read the body, decompressed. Raises DaemonError: wrong type, too large, cut off."""
+    """Read the body, decompressed. Raises DaemonError: wrong type, no body that can be read."""
     check_media_type(request)
-    limit = request.app[OPTIONS].body_limit
-    if (request.content_length or 0) > limit:
-        raise too_large(limit)
-    try:
-        body = await request.read()
-    except web.HTTPRequestEntityTooLarge as error:
-        raise too_large(limit) from error
-    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    bodies = request.app[BODIES]
+    body = await bodies.read(request)
+    coding = ", ".join(request.headers.getall("Content-Encoding", ())).strip().lower()
     if coding in {"identity", ""}:
         return body
-    return await decompress(body, coding, limit=limit)
+    body = await decompress(body, coding, limit=bodies.limit)
+    bodies.hold(request, len(body))
+    return body
 
 
 def check_media_type(request: web.Request) -> None:
@@ -70,13 +68,6 @@ def check_media_type(request: web.Request) -> None:
     raise DaemonError(
         ErrorKind.UNSUPPORTED_MEDIA_TYPE,
         f"Send the body as JSON, with the header 'Content-Type: application/json' ({shown}).",
-    )
-
-
-def too_large(limit: int) -> DaemonError:
-    """What a caller hears whose body is over the limit."""
-    return DaemonError(
-        ErrorKind.PAYLOAD_TOO_LARGE, f"The request body is larger than {limit} bytes."
     )
 
 

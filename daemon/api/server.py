@@ -5,6 +5,7 @@ Leaves out signals (`daemon.app`) and what is served (`app`, `metrics`). Each re
 task that is cancelled when its client leaves; a stop lets requests finish within a grace.
 """
 
+import asyncio
 import logging
 import socket
 from dataclasses import dataclass
@@ -26,14 +27,29 @@ _log = logging.getLogger(__name__)
 Address = tuple[str, int]
 
 _BACKLOG = 1024
-_KEEP_ALIVE = 75.0  # seconds; longer than the idle time of common load balancers
 _CLOSE_CONNECTIONS = 1.0  # seconds, after all requests have ended
 
 
 class _Protocol(web.RequestHandler):
-    """Answers what never reaches the application with problem documents as well."""
+    """
+    Answers what never reaches the application with problem documents as well.
 
-    __slots__ = ()
+    Gives up a client that takes nothing of an answer for *stalled* seconds: the kernel sees to
+    that, and the request ends as if the client had left.
+    """
+
+    __slots__ = ("_stalled",)
+
+    def __init__(self, manager: web.Server, *, stalled: float, **others: Any) -> None:
+        super().__init__(manager, **others)
+        self._stalled = round(stalled * 1000)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Bound how long the client may let its window stay shut."""
+        super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        if connection is not None and connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self._stalled)
 
     def handle_error(
         self,
@@ -48,15 +64,15 @@ class _Protocol(web.RequestHandler):
         bug = status == HTTPStatus.INTERNAL_SERVER_ERROR
         if bug:
             _log.error("%s %s failed", request.method, request.path, exc_info=exc)
-        response = from_status(request, status, INTERNAL if bug else _first_line(message))
+        response = from_status(request, status, INTERNAL if bug else _reason(message))
         response.force_close()
         return response
 
 
-def _first_line(message: str | None) -> str:
+def _reason(message: str | None) -> str:
     """The parser's words without its excerpt of the request."""
-    lines = (message or "").strip().splitlines()
-    return lines[0] if lines else "The request is not valid HTTP."
+    told = (message or "").partition("\n")[0].partition(": ")[0].rstrip(": .")
+    return f"The request is not valid HTTP: {told}." if told else "The request is not valid HTTP."
 
 
 class _Server(web.Server):
@@ -101,7 +117,8 @@ class Server:
     ) -> None:
         """Without *metrics* there is no second listener."""
         self._drain = Drain()
-        self._api = make_app(services, options or Options(), self._drain)
+        self._options = options or Options()
+        self._api = make_app(services, self._options, self._drain)
         self._metrics = metrics
         self._runners: list[web.AppRunner] = []
 
@@ -125,7 +142,8 @@ class Server:
             access_log=None,
             handler_cancellation=True,
             auto_decompress=False,  # `encoding` does it bounded, and big bodies in a thread
-            keepalive_timeout=_KEEP_ALIVE,
+            keepalive_timeout=self._options.keep_alive,
+            stalled=self._options.stalled,
             shutdown_timeout=_CLOSE_CONNECTIONS,
         )
         self._runners.append(runner)

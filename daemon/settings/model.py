@@ -116,6 +116,9 @@ class Settings:
     max_calls: int = _setting(parse.positive, 2048, "Calls of all Skills at a time.")
     queue_limit: int = _setting(parse.whole, 1024, "Calls that may wait for a worker.")
     queue_timeout: float = _setting(parse.seconds, 10.0, "How long a call may wait for a worker.")
+    body_memory: int = _setting(
+        parse.size, 512 << 20, "Memory for request bodies, all calls together; 64 KiB of each free."
+    )
     warm_instances: int = _setting(
         parse.whole, 2, "Instances kept ready for each hot Skill in each worker; 0 turns it off."
     )

@@ -1,12 +1,16 @@
 import asyncio
 import json
+import re
 import socket
+from collections.abc import AsyncGenerator
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from daemon.api.ports import Options
 from daemon.api.server import Server
 from daemon.errors import ErrorKind
+from daemon.skill import MessageAppend, StreamEvent
 from tests.api.conftest import Serve
 from tests.fakes_api import ScriptedSkills, services
 
@@ -80,9 +84,37 @@ async def test_what_is_not_http_is_a_problem(serve: Serve, broken: bytes) -> Non
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400"))
     assert b"application/problem+json" in head
+    assert b"Server: skilld\r\n" in head
     problem = json.loads(body)
     assert problem["code"] == ErrorKind.MALFORMED_REQUEST
-    assert "\n" not in problem["detail"]
+    assert re.fullmatch(r"The request is not valid HTTP: [\w ]+\.", problem["detail"])
+
+
+async def test_a_head_that_comes_too_slowly_ends_its_connection(serve: Serve) -> None:
+    """As an idle one does: a connection holds a file, and there are only so many."""
+    running = await serve(options=Options(keep_alive=0.05))
+
+    assert await raw(running.host, running.port, b"GET /health HTTP/1.1\r\nHost: a\r\nX: ") == b""
+
+
+async def test_a_client_that_does_not_read_its_answer_is_given_up(serve: Serve) -> None:
+    """Else it could keep a stream and its Skill, or megabytes of an answer, for ever."""
+    skills = ScriptedSkills(streams={"team/talk": _talk})
+    running = await serve(skills=skills, options=Options(stalled=0.05))
+    client = socket.create_connection((running.host, running.port))
+    client.sendall(
+        b"POST /v1/skills/team/talk/message-stream HTTP/1.1\r\nHost: a\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 1\r\n\r\n1"
+    )
+
+    await asyncio.wait_for(skills.closed.wait(), 20)
+
+    client.close()
+
+
+async def _talk(_: bytes) -> AsyncGenerator[StreamEvent, None]:
+    while True:
+        yield MessageAppend("x" * 65_536)
 
 
 async def test_stopping_lets_requests_finish(serve: Serve) -> None:
