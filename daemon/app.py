@@ -7,6 +7,7 @@ settings map to options (`wiring`), and all behaviour but signals.
 """
 
 import asyncio
+import gc
 import logging
 import resource
 import signal
@@ -92,6 +93,7 @@ async def serve(settings: Settings) -> int:
     async with AsyncExitStack() as stack:
         parts = await _build(settings, stack, end)
         await _listen(settings, parts.server)
+        gc.freeze()  # what stands now stays: collections during a burst need not walk all of it
         tasks = Tasks(on_fatal=end.fail)
         stack.push_async_callback(tasks.close)
         tasks.spawn(_reconcile(parts, tasks), name="reconcile", fatal=True)

@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -45,6 +46,8 @@ async def test_it_serves_until_sigterm(tmp_path: Path, caplog: pytest.LogCapture
     async with aiohttp.ClientSession() as client:
         async with client.get(f"{url}/health") as answer:
             assert await answer.text() == "ok"
+        assert gc.get_freeze_count() > 0
+        gc.unfreeze()  # other tests look for what leaks
         async with client.post(
             f"{url}/v1/skills/test-beta/hello/message-stream", json={}
         ) as answer:

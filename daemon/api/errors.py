@@ -40,7 +40,9 @@ TABLE: Mapping[ErrorKind, Meaning] = MappingProxyType(
         K.METHOD_NOT_ALLOWED: Meaning(405, "The path does not know this method"),
         K.REQUEST_TIMEOUT: Meaning(408, "The request body did not arrive in time"),
         K.PAYLOAD_TOO_LARGE: Meaning(413, "The request body is too large"),
-        K.UNSUPPORTED_MEDIA_TYPE: Meaning(415, "The request body's type or coding is not supported"),
+        K.UNSUPPORTED_MEDIA_TYPE: Meaning(
+            415, "The request body's type or coding is not supported"
+        ),
         K.TOKEN_MISSING: Meaning(401, "A bearer token is needed"),
         K.TOKEN_REFUSED: Meaning(403, "The bearer token is not accepted"),
         K.AUTHORIZATION_UNAVAILABLE: Meaning(503, "The token can't be checked for now", 5),
