@@ -197,6 +197,7 @@ async def _build(settings: Settings, stack: AsyncExitStack, end: _End) -> _Parts
         observe=lambda method, path, status, seconds: metrics.http_request(
             method, path, status, seconds=seconds
         ),
+        failed=lambda kind: metrics.errors.labels(kind).inc(),
         tracing=trace,
     )
     server = Server(

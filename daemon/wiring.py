@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from daemon import __version__
 from daemon.build_cache.store import Store
 from daemon.catalogue import Catalogue, ServedSkill
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import SkillPath
 from daemon.namespaces.operator import Operators, logins, parse_operators
+from daemon.namespaces.status import ConditionType, NamespaceStatus, condition
 from daemon.observability.metrics import Metrics, Reading
 from daemon.reconcile.attempt import Event
 from daemon.reconcile.watcher import Watcher
@@ -178,8 +180,15 @@ def readings(
     def single(read: Callable[[], float]) -> Callable[[], Mapping[str, float]]:
         return lambda: {"": read()}
 
+    def ready() -> Mapping[str, float]:
+        return {name: _is_ready(status) for name, status in catalogue.statuses.items()}
+
     return (
+        Reading("skilld_build_info", "Always 1.", lambda: {__version__: 1}, "version"),
         Reading("kernel_skill_cache_items", "Skills ready to be called.", cached),
+        Reading(
+            "skilld_namespace_ready", "1 while all that it wants is served.", ready, "namespace"
+        ),
         Reading("skilld_calls", "Calls in flight, by what they do.", calls, "state"),
         Reading("skilld_workers", "Worker processes.", workers, "state"),
         Reading(
@@ -222,3 +231,8 @@ def readings(
             single(lambda: float(watcher.polling)),
         ),
     )
+
+
+def _is_ready(status: NamespaceStatus) -> float:
+    found = condition(status.conditions, ConditionType.READY)
+    return float(found is not None and found.status == "True")

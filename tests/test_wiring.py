@@ -1,12 +1,15 @@
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
 
+from daemon import __version__
 from daemon.catalogue import Catalogue, ServedChat
 from daemon.errors import DaemonError, ErrorKind
-from daemon.names import SkillPath
+from daemon.names import Namespace, SkillPath
+from daemon.namespaces.status import Condition, ConditionType, NamespaceStatus
 from daemon.observability.metrics import Metrics
 from daemon.reconcile.attempt import Event
 from daemon.settings.load import load
@@ -20,6 +23,7 @@ from daemon.wiring import (
     docker_config,
     observer,
     operators,
+    readings,
     registry_options,
 )
 from daemon.workers.report import Finished
@@ -149,3 +153,21 @@ def test_the_skill_that_is_called_most_is_the_hottest() -> None:
         heat.note(Finished(path, None, 0.1, 0.0, warm=False))
 
     assert heat.of(PATH) > heat.of(other) > heat.of(SkillPath.parse("team", "third"))
+
+
+def test_a_namespace_is_ready_while_it_serves_what_is_wanted() -> None:
+    """A bad edit changes nothing for callers: this is where an alert sees it."""
+    catalogue = Catalogue()
+    for name, ready in (("good", "True"), ("bad", "False")):
+        stated = Condition(ConditionType.READY, ready, "Some", "why", datetime.now(UTC))
+        catalogue.report(NamespaceStatus(Namespace(name), "a file", "team", (stated,)))
+    catalogue.report(NamespaceStatus(Namespace("unread"), "a file", "team", ()))
+    absent: Any = None
+
+    found = {
+        one.name: one.read
+        for one in readings(supervisor=absent, store=absent, catalogue=catalogue, watcher=absent)
+    }
+
+    assert found["skilld_namespace_ready"]() == {"good": 1, "bad": 0, "unread": 0}
+    assert found["skilld_build_info"]() == {__version__: 1}

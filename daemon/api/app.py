@@ -98,17 +98,22 @@ async def surround(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except DaemonError as error:
-        return from_error(request, error)
+        return _refuse(request, error)
     except web.HTTPException as error:
         return from_http(request, error)
     except asyncio.CancelledError:
         if not drain.expired:
             raise
         task.uncancel()
-        return from_error(request, shutting_down())
+        return _refuse(request, shutting_down())
     finally:
         drain.in_flight.discard(task)
         request.app[BODIES].release(request)
+
+
+def _refuse(request: web.Request, error: DaemonError) -> web.Response:
+    request.app[SERVICES].failed(error.kind)
+    return from_error(request, error)
 
 
 @web.middleware

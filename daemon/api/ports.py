@@ -14,6 +14,7 @@ from daemon.catalogue import Catalogue
 from daemon.csi.interface import Caller, Document, DocumentPath, Drivers, Tools
 from daemon.csi.mcp.status import ServerStatus
 from daemon.csi.search.embedded.values import Change, CollectionSize, NewDocument
+from daemon.errors import ErrorKind
 from daemon.names import Namespace, SkillPath
 from daemon.observability.tracing import Tracing
 from daemon.skill import StreamEvent
@@ -125,6 +126,14 @@ Observe = Callable[[str, str, int, float], None]
 """Hears of each response head: method, route template, status, seconds."""
 
 
+Failed = Callable[[ErrorKind], None]
+"""Hears of each request, streams included, that ends in an error of ours."""
+
+
+def _nobody_counts(_: ErrorKind) -> None:
+    pass
+
+
 def _no_servers(_: Namespace) -> Sequence[ServerStatus]:
     return ()
 
@@ -151,6 +160,7 @@ class Services:
     documents: DocumentStore | None = None
     builtin_namespaces: frozenset[Namespace] = frozenset()
     observe: Observe | None = None
+    failed: Failed = _nobody_counts
     tracing: Tracing | None = None
 
 

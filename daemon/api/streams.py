@@ -17,7 +17,7 @@ from aiohttp import web
 from daemon.api import sse
 from daemon.api.drain import DRAIN, shutting_down
 from daemon.api.errors import BEFORE_THE_CALL
-from daemon.api.ports import OPTIONS
+from daemon.api.ports import OPTIONS, SERVICES
 from daemon.errors import DaemonError, ErrorKind
 from daemon.skill import StreamEvent
 from daemon.tasks import Tasks
@@ -115,19 +115,24 @@ async def relay(
     error: Callable[[DaemonError], bytes] = sse.error,
 ) -> None:
     """Let *pump* send what there is to say; what goes wrong is the last event, by *error*."""
+
+    async def last(failure: DaemonError) -> None:
+        request.app[SERVICES].failed(failure.kind)
+        await stream.send(error(failure))
+
     try:
         await pump
     except DaemonError as failure:
-        await stream.send(error(failure))
+        await last(failure)
     except ConnectionError:
         _log.debug("a client left its stream")
     except asyncio.CancelledError:
         if not request.app[DRAIN].expired:
             raise
-        await stream.send(error(shutting_down()))
+        await last(shutting_down())
     except Exception:  # the edge: in the middle of a stream, a bug of ours is an event as well
         _log.exception("stream of %s failed", request.path)
-        await stream.send(error(DaemonError(ErrorKind.INTERNAL, INTERNAL)))
+        await last(DaemonError(ErrorKind.INTERNAL, INTERNAL))
     finally:
         await stream.close()
 

@@ -1,15 +1,16 @@
 """
 Every metric's name, in one place; the parent process owns them all.
 
-The first seven are the reference's, so its dashboards work; the rest are ours. Labels are
-bounded: only served Skills, our own error codes, route templates. Leaves out the listener
+The first seven are the reference's, so its dashboards work; the rest are ours, beside the usual
+ones of a process (`process_…`). Labels are bounded: namespaces that are there, served Skills, our
+own error codes, route templates. Leaves out the listener
 (`api/metrics`) and what is observed when (`app` wires the hooks).
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -110,6 +111,13 @@ class Metrics:
         self.csi_requests = Counter(
             "kernel_csi_requests", "CSI requests.", ["function"], registry=self.registry
         )
+        self.csi_duration = Histogram(
+            "skilld_csi_seconds",
+            "Time of CSI requests, of streams until their end.",
+            ["function", "outcome"],
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
         self.install_steps = Histogram(
             "skilld_install_step_seconds",
             "Time of each step of an install.",
@@ -123,6 +131,13 @@ class Metrics:
             ["namespace", "action"],
             registry=self.registry,
         )
+        self.errors = Counter(
+            "skilld_errors",
+            "Requests that ended in an error, streams included, by its code.",
+            ["code"],
+            registry=self.registry,
+        )
+        ProcessCollector(registry=self.registry)
 
     def watch(self, readings: Iterable[Reading]) -> None:
         """Read these numbers at each scrape."""
@@ -152,6 +167,10 @@ class Metrics:
     def csi_request(self, function: str) -> None:
         """Count one request of the CSI, whoever made it."""
         self.csi_requests.labels(function).inc()
+
+    def csi_answered(self, function: str, outcome: str, *, seconds: float) -> None:
+        """Time one request; *outcome* is `ok`, `cancelled`, `tool-failed` or an error's code."""
+        self.csi_duration.labels(function, outcome).observe(seconds)
 
     def forget_skill(self, namespace: str, name: str) -> None:
         """Drop the series of a retired Skill."""

@@ -65,6 +65,18 @@ async def test_the_server_names_neither_library_nor_version(serve: Serve) -> Non
         assert answer.headers["Server"] == "skilld"
 
 
+async def test_errors_are_counted_by_their_code(serve: Serve) -> None:
+    """A status has many causes; paths that do not exist are no errors of ours."""
+    failed: list[ErrorKind] = []
+    running = await serve(skills=ScriptedSkills({"team/echo": echo}), failed=failed.append)
+
+    for path in (RUN, "/v1/skills/team/other/run", "/v1/skills/Bad/x/run", "/nothing"):
+        async with running.http.post(path, data=b"1", headers=JSON):
+            pass
+
+    assert failed == [ErrorKind.SKILL_NOT_FOUND, ErrorKind.MALFORMED_REQUEST]
+
+
 async def test_each_response_is_observed_by_template(serve: Serve) -> None:
     """Names that callers choose never become labels; unmatched paths are not counted."""
     seen: list[tuple[str, str, int]] = []

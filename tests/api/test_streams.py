@@ -103,13 +103,15 @@ async def test_what_keeps_a_skill_from_being_called_has_its_status(
     "error", [ErrorKind.SKILL_FAILED, ErrorKind.INVALID_INPUT, ErrorKind.DEADLINE_EXCEEDED]
 )
 async def test_what_a_skill_does_wrong_is_an_event(serve: Serve, error: ErrorKind) -> None:
-    """Also as the very first one: the status stays 200."""
-    running = await serve(skills=talking(saying(DaemonError(error, "why"))))
+    """Also as the very first one: the status stays 200. Metrics hear of it all the same."""
+    failed: list[ErrorKind] = []
+    running = await serve(skills=talking(saying(DaemonError(error, "why"))), failed=failed.append)
 
     async with running.http.post(STREAM, data=b"1", headers=JSON) as answer:
         assert answer.status == 200
         expected = b'event: error\ndata: {"message":"why","code":"%b"}\n\n' % error.value.encode()
         assert await answer.read() == expected
+    assert failed == [error]
 
 
 async def test_a_failure_after_the_first_event_is_the_last_event(serve: Serve) -> None:

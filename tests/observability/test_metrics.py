@@ -72,3 +72,11 @@ def test_readings_are_taken_at_each_scrape() -> None:
     workers[""] = 2.0
     assert "skilld_workers 2.0" in _text(metrics)
     assert 'skilld_restarts_total{reason="crash"} 2.0' in _text(metrics)
+
+
+def test_the_process_itself_is_measured_under_the_usual_names() -> None:
+    """Dashboards for any Python or Go service find it."""
+    text = _text(Metrics())
+
+    assert "process_resident_memory_bytes" in text
+    assert "process_open_fds" in text
