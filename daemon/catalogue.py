@@ -5,6 +5,7 @@ Leaves out how anything got here. Readers take what they need in one expression:
 frozen, so what they hold stays consistent while the next one is put in its place.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -81,6 +82,7 @@ class Catalogue:
     _served: dict[SkillPath, Served] = field(default_factory=dict)
     _statuses: dict[Namespace, NamespaceStatus] = field(default_factory=dict)
     _tools: dict[Namespace, NamespaceTools] = field(default_factory=dict)
+    _uses: Counter[str] = field(default_factory=Counter)
     complete: bool = False
 
     @property
@@ -98,20 +100,31 @@ class Catalogue:
         """What each namespace enables (a live view)."""
         return MappingProxyType(self._tools)
 
+    def uses(self, artifact_id: str) -> bool:
+        """Whether any Skill is served by this artifact; several may be."""
+        return artifact_id in self._uses
+
     def serve(self, skill: Served) -> None:
         """Let *skill* answer at its path from now on; calls in flight finish on the old one."""
+        self.retire(skill.path)
         self._served[skill.path] = skill
+        if isinstance(skill, ServedSkill):
+            self._uses[skill.artifact.id] += 1
 
     def retire(self, path: SkillPath) -> None:
         """Stop answering at *path*."""
-        self._served.pop(path, None)
+        old = self._served.pop(path, None)
+        if isinstance(old, ServedSkill):
+            self._uses[old.artifact.id] -= 1
+            if not self._uses[old.artifact.id]:
+                del self._uses[old.artifact.id]
 
     def upgrade(self, path: SkillPath, artifact: Artifact) -> bool:
         """Swap in another artifact of the very same digest; False if that is no longer served."""
         skill = self._served.get(path)
         if not isinstance(skill, ServedSkill) or skill.digest != artifact.digest:
             return False
-        self._served[path] = replace(skill, artifact=artifact)
+        self.serve(replace(skill, artifact=artifact))
         return True
 
     def report(self, status: NamespaceStatus) -> None:

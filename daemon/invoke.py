@@ -196,7 +196,7 @@ def absence(path: SkillPath, catalogue: Catalogue) -> DaemonError:
     status = catalogue.statuses.get(path.namespace)
     if status is None:
         return _unknown_namespace(path) if catalogue.complete else _starting(path)
-    known = next((skill for skill in status.skills if skill.name == path.name), None)
+    known = status.skills.get(path.name)
     if known is not None:
         return _not_served(path, known)
     held_back = [str(one) for one in status.problems if one.entry in (None, path.name)]

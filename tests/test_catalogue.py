@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -66,3 +67,21 @@ def test_retiring_and_forgetting_leave_nothing() -> None:
     assert not catalogue.served
     assert not catalogue.tools
     assert not catalogue.statuses
+
+
+def test_an_artifact_is_used_until_the_last_skill_lets_it_go() -> None:
+    """Several Skills may be served by the same one."""
+    catalogue = Catalogue()
+    first = _served(ONE)
+    other = replace(first, spec=replace(first.spec, path=SkillPath.parse("team", "other")))
+    for skill in (first, first, other):
+        catalogue.serve(skill)
+
+    catalogue.upgrade(other.path, _artifact(ONE, "whole"))
+    assert catalogue.uses("split")
+    assert catalogue.uses("whole")
+
+    catalogue.retire(PATH)
+    catalogue.retire(PATH)
+    assert not catalogue.uses("split")
+    assert catalogue.uses("whole")

@@ -297,8 +297,9 @@ async def reported(
 ) -> DaemonError:
     """The error of a Skill that is wanted but not served."""
     made = Made()
-    skills = (SkillStatus(SkillName("greet"), (), wanted_tag="v1", error=failure),)
-    made.catalogue.report(status(skills=() if problems else skills, problems=problems))
+    greet = SkillStatus(SkillName("greet"), (), wanted_tag="v1", error=failure)
+    skills = {} if problems else {greet.name: greet}
+    made.catalogue.report(status(skills=skills, problems=problems))
     return await made.error()
 
 

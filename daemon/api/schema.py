@@ -56,7 +56,7 @@ def skills(catalogue: Catalogue) -> dict[SkillPath, str]:
     wanted = {
         SkillPath(status.name, skill.name): "programmable"
         for status in catalogue.statuses.values()
-        for skill in status.skills
+        for skill in status.skills.values()
         if skill.wanted_tag is not None or skill.wanted_digest is not None
     }
     return wanted | {path: _type(skill) for path, skill in catalogue.served.items()}
@@ -72,7 +72,7 @@ def catalogue_entries(catalogue: Catalogue) -> list[JsonObject]:
     statuses = {
         SkillPath(status.name, skill.name): skill
         for status in catalogue.statuses.values()
-        for skill in status.skills
+        for skill in status.skills.values()
     }
     paths = sorted({*served, *statuses})
     return [_entry(path, served.get(path), statuses.get(path)) for path in paths]
@@ -177,7 +177,7 @@ def _summary(status: NamespaceStatus) -> JsonObject:
         "applied_revision": status.applied_revision,
         "conditions": _conditions(status.conditions),
         "problems": [_problem(one) for one in status.problems],
-        "skills": [_skill(one) for one in status.skills],
+        "skills": [_skill(one) for one in status.skills.values()],
     }
 
 

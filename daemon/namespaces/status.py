@@ -4,9 +4,11 @@ What an operator may know of a namespace and its Skills. Pure values, in Flux's 
 Leaves out who computes them (`reconcile`) and how they look as JSON (`api/schema`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from daemon.names import Digest, Namespace, SkillName
 from daemon.skill import Failure, SkillKind
@@ -85,7 +87,7 @@ class NamespaceStatus:
     One namespace. Revisions are git commits where one can be read, else content hashes.
 
     `observed` is what was last read, `attempted` what was last tried, `applied` what was last
-    served in full.
+    served in full. `skills` is a live view, in the order of their names.
     """
 
     name: Namespace
@@ -96,7 +98,7 @@ class NamespaceStatus:
     attempted_revision: str | None = None
     applied_revision: str | None = None
     problems: tuple[Problem, ...] = ()
-    skills: tuple[SkillStatus, ...] = ()
+    skills: Mapping[SkillName, SkillStatus] = field(default_factory=lambda: MappingProxyType({}))
     history: tuple[HistoryEntry, ...] = field(default=())
 
 

@@ -47,8 +47,8 @@ class Attempt:
     """
 
     spec: AnySpec
-    generation: int
-    noticed: float
+    generation: int = 0
+    noticed: float = 0.0
     due: float = NEVER
     retry_at: datetime | None = None
     digest: Digest | None = None
@@ -59,11 +59,18 @@ class Attempt:
     tried: bool = False
     repair: bool = False
     task: asyncio.Task[None] | None = None
+    timer: asyncio.TimerHandle | None = None
 
     @property
     def running(self) -> bool:
         """Whether its task is at work."""
         return self.task is not None
+
+    def stop_timer(self) -> None:
+        """Let its time not come."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
     @property
     def pinned(self) -> bool:

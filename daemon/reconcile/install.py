@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -76,7 +76,7 @@ class Installer:
         self._limits = limits or Limits()
         self._gates: dict[str, asyncio.Semaphore] = {}
         self._last: dict[SkillPath, tuple[SkillSpec, Digest]] = {}
-        self._held: set[str] = set()  # artifacts that workers were asked to load
+        self._held: set[str] = set()  # loaded, or being so, since the last look at idle ones
         self._loading: Counter[str] = Counter()
 
     async def resolve(self, spec: SkillSpec, *, phases: Phases, or_last: bool = False) -> Digest:
@@ -194,14 +194,20 @@ class Installer:
 
     def unload(self, artifact_id: str) -> None:
         """Let the workers forget an artifact, unless somebody is about to serve it."""
-        if not self._loading[artifact_id]:
+        if artifact_id not in self._loading:
             self._held.discard(artifact_id)
             self._workers.unload(artifact_id)
 
-    def unload_idle(self, used: Set[str]) -> None:
+    def unload_idle(self, is_used: Callable[[str], bool]) -> None:
         """Unload what was loaded for an installation that then came to nothing."""
-        for artifact_id in self._held - used:
-            self.unload(artifact_id)
+        for artifact_id in self._held - self._loading.keys():
+            self._held.discard(artifact_id)
+            if not is_used(artifact_id):
+                self._workers.unload(artifact_id)
+
+    def forget(self, path: SkillPath) -> None:
+        """Forget what a Skill was that is no longer wanted."""
+        self._last.pop(path, None)
 
     def release(self, path: SkillPath, digest: Digest) -> None:
         """Let the files of a version go that is not served (any more); blocking."""
@@ -231,6 +237,8 @@ class Installer:
             return await self._load(artifact)
         finally:
             self._loading[artifact.id] -= 1
+            if not self._loading[artifact.id]:
+                del self._loading[artifact.id]
 
     async def _load(self, artifact: Artifact) -> Installed:
         known = await asyncio.to_thread(self._store.metadata, artifact.digest)

@@ -8,15 +8,16 @@ making it so (`loop`).
 import asyncio
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from daemon.catalogue import Served
 from daemon.errors import DaemonError, ErrorKind
-from daemon.names import InvalidNameError, Namespace, SkillName
+from daemon.names import InvalidNameError, Namespace, SkillName, SkillPath
 from daemon.namespaces.config import NamespaceConfig, Parsed, SkillEntry, parse
-from daemon.namespaces.desired import Desired, Surroundings, Wish, merge, wish
+from daemon.namespaces.desired import Desired, Skills, Surroundings, Wish, merge, wish
 from daemon.namespaces.operator import (
     InPlace,
     OperatorNamespace,
@@ -57,15 +58,28 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What is wanted, where it comes from, and which directories hold components."""
+    """
+    What is wanted, where it comes from, and which directories hold components.
+
+    `root_read` is false until the root has come to rest for the first time.
+    """
 
     desired: Desired = field(default_factory=Desired)
     sources: Mapping[Namespace, Source] = field(default_factory=dict)
+    root_read: bool = True
 
     @property
     def complete(self) -> bool:
         """Whether every namespace has been tried."""
-        return all(source.loaded for source in self.sources.values())
+        return self.root_read and all(source.loaded for source in self.sources.values())
+
+    def wanted(self, served: Mapping[SkillPath, Served]) -> Skills:
+        """Return what is wanted; for a namespace whose wish is not known yet, what it has."""
+        unknown = self.sources.keys() - self.desired.wishes.keys()
+        if not unknown:
+            return self.desired.skills
+        kept = {path: one.spec for path, one in served.items() if path.namespace in unknown}
+        return kept | dict(self.desired.skills)
 
     @property
     def directories(self) -> frozenset[Path]:
@@ -75,6 +89,16 @@ class Loaded:
             for spec in self.desired.skills.values()
             if isinstance(spec, SkillSpec) and spec.registry.directory is not None
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    """A wish, with what it was made from: it is made anew only when that is new."""
+
+    config: NamespaceConfig
+    registry: RegistryRef | None
+    wish: Wish
+    problems: tuple[Problem, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +131,12 @@ class Loader:
         self.remotes = remotes or Remotes()
         self._allow_empty = allow_empty
         self._snapshot: Snapshot | None = None
-        self._parsed: dict[str, tuple[bytes, Parsed]] = {}
+        self._parsed: dict[str, tuple[bytes, Parsed]] = {}  # by place, as `_accepted`
+        self._accepted: dict[str, _Accepted] = {}
         self._team: dict[Namespace, Wish] = {}
         self._operator: dict[Namespace, Wish] = {}
         self._sources: dict[Namespace, Source] = {}
-        self._written: list[state.StoredWish] | None = None
+        self._written: list[tuple[Wish, bool]] | None = None
         self._restored = False
 
     async def load(self) -> Loaded:
@@ -121,6 +146,7 @@ class Loader:
         await self._parse_all(self._fetched())
         operator = {name: self._load_operator(name, one) for name, one in await self._scanned()}
         desired = merge(self._team, self._operator)
+        self._forget_all_but({one.place for one in (*team.values(), *operator.values())})
         sources = {**team, **operator}
         for name in desired.clashes:
             source = sources[name]
@@ -128,7 +154,7 @@ class Loader:
             problem = Problem("settings", None, None, f"namespaces.{name}", text)
             sources[name] = replace(source, problems=(*source.problems, problem))
         await self._keep()
-        return Loaded(desired, sources)
+        return Loaded(desired, sources, root_read=self._snapshot is not None)
 
     def directories(self) -> frozenset[Path]:
         """The operator's watched directories."""
@@ -149,13 +175,12 @@ class Loader:
             _log.warning("the namespaces stay as they are: %s", error)
             return self._sources
         self._snapshot = found
-        if found.empty and self._team and not self._allow_empty:
+        if not found.names and self._team and not self._allow_empty:
             self._sources = {name: self._guarded(name, found) for name in self._team}
             return self._sources
         files = {str(self._root / name / snapshot.FILE): data for name, data in found.files.items()}
         await self._parse_all(files)
-        names = sorted(found.files.keys() | found.unreadable.keys())
-        sources = [self._team_source(name, found) for name in names]
+        sources = [self._team_source(name, found) for name in sorted(found.names)]
         self._sources = {source.namespace: source for source in sources if source is not None}
         for gone in self._team.keys() - self._sources.keys():
             del self._team[gone]
@@ -176,13 +201,25 @@ class Loader:
         except InvalidNameError as error:
             _log.debug("%s is not a namespace: %s", directory, error)
             return None
-        source = Source(name, str(file), "team", revision=found.commit or found.content[:40])
+        source = Source(name, str(file), "team")
+        if directory in found.moving:
+            return self._moving(source)
+        data = found.files.get(directory, b"")
+        source = replace(source, revision=found.commit or hashlib.sha256(data).hexdigest()[:40])
         if directory in found.unreadable:
             problem = Problem(str(file), None, None, None, found.unreadable[directory])
             return replace(source, problems=(problem,), rejected=True)
-        parsed = self._parse(str(file), found.files[directory])
+        parsed = self._parse(str(file), data)
         around = Surroundings(str(file), self._registry, file.parent, self._team.get(name))
-        return accept(source, parsed, around=around, wishes=self._team)
+        return self._accept(source, parsed, around=around, wishes=self._team)
+
+    def _moving(self, source: Source) -> Source:
+        """Leave a file aside that never was twice the same; it is looked at again and again."""
+        before = self._sources.get(source.namespace, source)
+        text = f"{source.place} changes all the time, so that no state of it can be trusted"
+        if source.namespace in self._team:
+            text += "; its last good version stays"
+        return replace(before, failure=_unusable(text), guarded=False)
 
     async def _parse_all(self, files: Mapping[str, bytes]) -> None:
         """Parse what is new, in a thread: a file of 1 MiB takes seconds."""
@@ -251,7 +288,34 @@ class Loader:
             None if source.place.startswith("http") else Path(),
             self._operator.get(source.namespace),
         )
-        return accept(source, parsed, around=around, wishes=self._operator)
+        return self._accept(source, parsed, around=around, wishes=self._operator)
+
+    # Wishes --------------------------------------------------------------------------------------
+
+    def _accept(
+        self, source: Source, parsed: Parsed, *, around: Surroundings, wishes: dict[Namespace, Wish]
+    ) -> Source:
+        """Put the wish of a good config in its place in *wishes*; a bad one changes nothing."""
+        config, problems = parsed
+        if config is None:
+            return replace(source, problems=problems, rejected=True)
+        known = self._accepted.get(source.place)
+        if (
+            known is None
+            or known.config is not config
+            or known.registry != around.registry
+            or known.wish is not around.previous
+        ):
+            made, more = wish(source.namespace, config, around)
+            known = _Accepted(config, around.registry, made, more)
+            self._accepted[source.place] = known
+            wishes[source.namespace] = made
+        return replace(source, problems=(*problems, *known.problems))
+
+    def _forget_all_but(self, places: Set[str]) -> None:
+        for memory in (self._parsed, self._accepted):
+            for gone in memory.keys() - places:
+                del memory[gone]
 
     # Last known good -----------------------------------------------------------------------------
 
@@ -271,8 +335,8 @@ class Loader:
 
     async def _keep(self) -> None:
         """Write the good wishes down where they have changed."""
-        wishes = [state.stored(one, operator=False) for one in self._team.values()]
-        wishes += [state.stored(one, operator=True) for one in self._operator.values()]
+        wishes = [(one, False) for one in self._team.values()]
+        wishes += [(one, True) for one in self._operator.values()]
         if wishes == self._written:
             return
         try:
@@ -283,18 +347,6 @@ class Loader:
             self._written = None
         else:
             self._written = wishes
-
-
-def accept(
-    source: Source, parsed: Parsed, *, around: Surroundings, wishes: dict[Namespace, Wish]
-) -> Source:
-    """Put the wish of a good config in its place in *wishes*; a rejected one changes nothing."""
-    config, problems = parsed
-    if config is None:
-        return replace(source, problems=problems, rejected=True)
-    good, more = wish(source.namespace, config, around)
-    wishes[source.namespace] = good
-    return replace(source, problems=(*problems, *more))
 
 
 def scan(watched: WatchedDirectory) -> Scan:

@@ -19,16 +19,18 @@ from pathlib import Path
 
 from daemon.catalogue import Catalogue, NamespaceTools, Served, ServedChat, ServedSkill
 from daemon.errors import DaemonError, ErrorKind
-from daemon.names import Digest, Namespace, SkillPath
+from daemon.names import Digest, SkillPath
+from daemon.namespaces.desired import Skills
 from daemon.reconcile.attempt import Action, Attempt, Event
 from daemon.reconcile.install import Installer, Phases
 from daemon.reconcile.journal import Journal
 from daemon.reconcile.loader import Loaded, Loader
-from daemon.reconcile.plan import NEVER, plan
+from daemon.reconcile.plan import NEVER, Plan, plan
 from daemon.reconcile.saver import Saver
 from daemon.reconcile.state import ServedRecord
+from daemon.reconcile.turns import in_turns
 from daemon.reconcile.upgrade import Upgrades
-from daemon.skill import AnySpec, Artifact, ChatSpec, Failure
+from daemon.skill import Artifact, ChatSpec, Failure
 from daemon.tasks import Tasks
 
 _log = logging.getLogger(__name__)
@@ -62,10 +64,10 @@ class Reconciler:
         self._pace = pace or Pace()
         self._journal = Journal(catalogue, observe)
         self._loaded = Loaded()
-        self._passed = False
+        self._wanted: Skills = {}
+        self._untried: set[SkillPath] | None = None  # None before the first pass
         self._attempts: dict[SkillPath, Attempt] = {}
         self._generation = 0
-        self._timer: asyncio.TimerHandle | None = None
         self._tasks = Tasks()
         self._saver = Saver(installer, catalogue)
 
@@ -91,15 +93,22 @@ class Reconciler:
         noticed = time.monotonic()
         self._loaded = await self._loader.load()
         await self._find_lost_files()
-        self._passed = True
-        for attempt in self._attempts.values():
-            if attempt.at_every_tick:
-                attempt.due = noticed
-        self._enable_tools()
-        self._apply(noticed)
         self._journal.sources(self._loaded)
-        for name in self._loaded.sources:
-            self._report(name)
+        self._enable_tools()
+        todo = self._plan(noticed)
+        async for path in in_turns(todo.drop):
+            self._drop(path)
+        async for path in in_turns(todo.retire):
+            self._retire(path)
+        async for path in in_turns(todo.start):
+            self._expect(path)
+        self._journal.publish()
+        async for path in in_turns(todo.start, portion=0.0):  # what is started has work of its own
+            self._start(self._attempts[path], noticed)
+        if not self._catalogue.complete:
+            unserved = self._loaded.desired.skills.keys() - self._catalogue.served.keys()
+            self._untried = {path for path in unserved if not self._attempts[path].tried}
+            self._note_completeness()
 
     def look_again(self) -> None:
         """Let the next pass ask every remote file and moving tag, and try what failed, at once."""
@@ -113,8 +122,8 @@ class Reconciler:
         attempt = self._attempts.get(path)
         if attempt is None or path not in self._catalogue.served:
             return False
-        attempt.repair, attempt.due = True, time.monotonic()
-        self._apply()
+        attempt.repair = True
+        self._start(attempt)
         return True
 
     async def settled(self) -> None:
@@ -124,8 +133,9 @@ class Reconciler:
 
     async def close(self) -> None:
         """Stop all work; what is served stays so."""
-        if self._timer is not None:
-            self._timer.cancel()
+        for attempt in self._attempts.values():
+            attempt.stop_timer()
+        self._attempts.clear()
         await self._tasks.close()
         await self._saver.save()
 
@@ -154,83 +164,71 @@ class Reconciler:
 
     # Decide --------------------------------------------------------------------------------------
 
-    def _apply(self, noticed: float | None = None) -> None:
-        """Start, drop and retire what the plan says, and set the timer for the next plan."""
-        now = time.monotonic()
-        todo = plan(
-            wanted=self._wanted(),
-            served={path: one.spec for path, one in self._catalogue.served.items()},
+    def _plan(self, now: float) -> Plan:
+        self._wanted = self._loaded.wanted(self._catalogue.served)
+        for attempt in self._attempts.values():
+            if attempt.at_every_tick:
+                attempt.due = now
+        return plan(
+            wanted=self._wanted,
+            served=self._catalogue.served.keys(),
             attempts=self._attempts,
-            now=now,
+            now=time.monotonic(),
         )
-        for path in todo.drop:
-            self._drop(path)
-        for path in todo.retire:
-            self._retire(path)
-        for path in todo.start:
-            self._start(path, noticed if noticed is not None else now)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if todo.next_due != NEVER:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0.0, todo.next_due - now), self._apply)
-        self._note_completeness()
 
-    def _wanted(self) -> dict[SkillPath, AnySpec]:
-        """What is wanted; for a namespace whose wish is not known yet, what it has."""
-        unknown = self._loaded.sources.keys() - self._loaded.desired.wishes.keys()
-        served = self._catalogue.served.items()
-        kept = {path: one.spec for path, one in served if path.namespace in unknown}
-        return kept | dict(self._loaded.desired.skills)
+    def _expect(self, path: SkillPath) -> None:
+        """Note a wish that is new."""
+        if path not in self._attempts:
+            attempt = self._attempts[path] = Attempt(spec=self._wanted[path])
+            self._journal.note(attempt)
 
-    def _start(self, path: SkillPath, noticed: float) -> None:
-        spec = self._wanted()[path]
+    def _start(self, attempt: Attempt, noticed: float | None = None) -> None:
+        attempt.stop_timer()
+        if attempt.running:
+            return
         self._generation += 1
-        attempt = self._attempts.get(path)
-        if attempt is None:
-            attempt = Attempt(spec=spec, generation=self._generation, noticed=noticed)
-            self._attempts[path] = attempt
-        attempt.generation, attempt.noticed = self._generation, noticed
-        attempt.due = time.monotonic() + self._pace.interval
+        attempt.generation = self._generation
+        attempt.noticed = time.monotonic() if noticed is None else noticed
         work = self._bring_about(attempt, self._generation)
-        attempt.task = self._tasks.spawn(work, name=f"install {path}")
+        attempt.task = self._tasks.spawn(work, name=f"install {attempt.spec.path}")
         attempt.task.add_done_callback(partial(self._broke, attempt, self._generation))
 
     def _drop(self, path: SkillPath) -> None:
         attempt = self._attempts.pop(path)
+        attempt.stop_timer()
         if attempt.task is not None:
             attempt.task.cancel()
+        if path not in self._wanted:
+            self._journal.remove(path)
+            self._retire(path)
 
     def _retire(self, path: SkillPath) -> None:
-        old = self._catalogue.served[path]
+        old = self._catalogue.served.get(path)
+        if old is None:
+            return
         self._catalogue.retire(path)
         if self._upgrades is not None:
             self._upgrades.drop(path)
         self._let_go(old)
+        self._installer.forget(path)
         self._saver.changed()
         self._tell("retired", path, "no longer wanted")
 
     def _note_completeness(self) -> None:
         """The first pass is over once every namespace was read and every Skill tried once."""
-        if self._catalogue.complete or not self._passed or not self._loaded.complete:
-            return
-        self._catalogue.complete = all(
-            path in self._catalogue.served or self._attempts[path].tried
-            for path in self._loaded.desired.skills
-        )
+        if self._untried is not None and not self._untried and self._loaded.complete:
+            self._catalogue.complete = True
 
     def _enable_tools(self) -> None:
         for name, wish in self._loaded.desired.wishes.items():
             tools = NamespaceTools(wish.native_tools, wish.mcp_servers)
-            if self._catalogue.tools.get(name) != tools:
-                self._catalogue.enable_tools(name, tools)
+            self._catalogue.enable_tools(name, tools)
 
     # Act -----------------------------------------------------------------------------------------
 
     async def _bring_about(self, attempt: Attempt, generation: int) -> None:
         """Try once, and note how it went; a late result of an older generation counts nothing."""
-        path, phases = attempt.spec.path, Phases()
+        phases = Phases()
         failed: DaemonError | None = None
         try:
             async with asyncio.timeout(self._pace.install_timeout):
@@ -241,8 +239,7 @@ class Reconciler:
             text = f"not installed within {self._pace.install_timeout:g} s"
             failed = DaemonError(ErrorKind.REGISTRY_UNAVAILABLE, text)
         finally:
-            current = self._attempts.get(path)
-            is_current = current is attempt and attempt.generation == generation
+            is_current = self._is_current(attempt, generation)
             if is_current:
                 attempt.task = None
             if failed is not None or not is_current:
@@ -254,18 +251,32 @@ class Reconciler:
             self._succeeded(attempt, served, phases=phases)
         else:
             self._failed(attempt, failed)
-        self._report(path.namespace)
-        self._apply()
+        self._tried(attempt)
+
+    def _is_current(self, attempt: Attempt, generation: int) -> bool:
+        current = self._attempts.get(attempt.spec.path)
+        return current is attempt and attempt.generation == generation
 
     def _broke(self, attempt: Attempt, generation: int, task: asyncio.Task[None]) -> None:
         """Take a bug, which is logged already, for a failure: it must hold up nobody else."""
-        path = attempt.spec.path
-        current = self._attempts.get(path) is attempt and attempt.generation == generation
-        if current and not task.cancelled() and task.exception() is not None:
+        if task.cancelled() or task.exception() is None:
+            return
+        if self._is_current(attempt, generation):
             text = "the installation broke off, by a bug of skilld: its log says more"
             self._failed(attempt, DaemonError(ErrorKind.INTERNAL, text))
-            self._report(path.namespace)
-            self._apply()
+            self._tried(attempt)
+
+    def _tried(self, attempt: Attempt) -> None:
+        """Tell how the attempt went, and have it repeated when its time has come."""
+        attempt.stop_timer()
+        if attempt.due != NEVER:
+            wait = max(0.0, attempt.due - time.monotonic())
+            attempt.timer = asyncio.get_running_loop().call_later(wait, self._start, attempt)
+        self._journal.note(attempt)
+        self._journal.publish()
+        if self._untried:
+            self._untried.discard(attempt.spec.path)
+        self._note_completeness()
 
     async def _made(self, attempt: Attempt, *, phases: Phases) -> Served:
         """Return what shall answer, loaded and ready. Raises DaemonError."""
@@ -321,10 +332,12 @@ class Reconciler:
         if self._catalogue.upgrade(skill.path, artifact):
             self._let_go(skill)
             self._tell("upgraded", skill.path, artifact.variant)
-            self._report(skill.path.namespace)
+            if skill.path in self._attempts:
+                self._journal.note(self._attempts[skill.path])
+            self._journal.publish()
             return
         self._release(skill.path, artifact.digest)
-        if not self._is_used(artifact.id):
+        if not self._catalogue.uses(artifact.id):
             self._installer.unload(artifact.id)
 
     # Let go --------------------------------------------------------------------------------------
@@ -333,27 +346,20 @@ class Reconciler:
         """Free what only *old* needed."""
         if not isinstance(old, ServedSkill):
             return
-        if not self._is_used(old.artifact.id):
+        if not self._catalogue.uses(old.artifact.id):
             self._installer.unload(old.artifact.id)
         self._release(old.path, old.digest)
 
     def _release_unless_served(self, attempt: Attempt) -> None:
         if attempt.digest is not None:
             self._release(attempt.spec.path, attempt.digest)
-        served = self._catalogue.served.values()
-        self._installer.unload_idle({s.artifact.id for s in served if isinstance(s, ServedSkill)})
+        self._installer.unload_idle(self._catalogue.uses)
 
     def _release(self, path: SkillPath, digest: Digest) -> None:
         current = self._catalogue.served.get(path)
         if isinstance(current, ServedSkill) and current.digest == digest:
             return
         self._installer.release(path, digest)
-
-    def _is_used(self, artifact_id: str) -> bool:
-        return any(
-            isinstance(one, ServedSkill) and one.artifact.id == artifact_id
-            for one in self._catalogue.served.values()
-        )
 
     async def _find_lost_files(self) -> None:
         """Have versions repaired whose files are gone: a new worker could not load them."""
@@ -382,13 +388,6 @@ class Reconciler:
     def _revision(self, path: SkillPath) -> str:
         source = self._loaded.sources.get(path.namespace)
         return (source.revision if source else None) or ""
-
-    def _report(self, name: Namespace) -> None:
-        source = self._loaded.sources.get(name)
-        wish = self._loaded.desired.wishes.get(name)
-        if source is not None:
-            wanted = {spec.path: spec for spec in wish.skills} if wish else {}
-            self._journal.status(source, wanted=wanted, attempts=self._attempts)
 
 
 def _lost(skills: list[ServedSkill]) -> list[SkillPath]:

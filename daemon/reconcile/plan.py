@@ -5,13 +5,12 @@ Compares what is wanted with what *is served* and with what is being tried, so t
 failed is simply tried again when its time has come. Leaves out doing it (`loop`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Protocol
 
 from daemon.names import SkillPath
 from daemon.namespaces.desired import Skills
-from daemon.namespaces.diff import Retire, diff
 from daemon.skill import AnySpec
 
 NEVER = float("inf")
@@ -38,27 +37,31 @@ class Standing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Paths to start at, attempts to drop, paths to retire, and when to plan again."""
+    """Paths to start at, attempts to drop, paths to retire."""
 
     start: tuple[SkillPath, ...] = ()
     drop: tuple[SkillPath, ...] = ()
     retire: tuple[SkillPath, ...] = ()
-    next_due: float = NEVER
 
 
 def plan(
-    *, wanted: Skills, served: Skills, attempts: Mapping[SkillPath, Standing], now: float
+    *,
+    wanted: Skills,
+    served: Set[SkillPath],
+    attempts: Mapping[SkillPath, Standing],
+    now: float,
 ) -> Plan:
-    """Return what leads from *served* to *wanted*; the newest wish supersedes older attempts."""
-    retire = tuple(change.path for change in diff(served, wanted) if isinstance(change, Retire))
-    drop = tuple(path for path, one in attempts.items() if wanted.get(path) != one.spec)
-    start = tuple(path for path in sorted(wanted) if _starts(attempts.get(path), wanted[path], now))
-    waiting = (
-        one.due
-        for path, one in attempts.items()
-        if path not in drop and path not in start and not one.running
+    """
+    Return what leads from *served* to *wanted*; the newest wish supersedes older attempts.
+
+    A new tag is a start, never also a retirement: a Skill wanted before and after must not vanish
+    in between.
+    """
+    return Plan(
+        start=tuple(p for p, spec in wanted.items() if _starts(attempts.get(p), spec, now)),
+        drop=tuple(path for path, one in attempts.items() if wanted.get(path) != one.spec),
+        retire=tuple(served - wanted.keys()),
     )
-    return Plan(start, drop, retire, min(waiting, default=NEVER))
 
 
 def _starts(attempt: Standing | None, spec: AnySpec, now: float) -> bool:

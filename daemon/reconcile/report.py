@@ -5,12 +5,13 @@ Steps never set conditions themselves: everything is derived here from what was 
 served. Leaves out the JSON (`api`).
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 
 from daemon.catalogue import Served, ServedSkill
-from daemon.names import Digest, SkillName, SkillPath
+from daemon.names import Digest, SkillName
 from daemon.namespaces.status import (
     Condition,
     ConditionType,
@@ -26,41 +27,71 @@ from daemon.skill import AnySpec, ChatSpec, Failure, SkillKind, SkillSpec
 _Verdict = tuple[str, str, str]
 """Status, reason and message of a condition."""
 
+_Names = dict[SkillName, None]
+"""A set that keeps its order."""
+
 _DONE: _Verdict = ("True", "ReconciliationSucceeded", "serves what is wanted")
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What is known of one namespace at one moment; maps hold only its own Skills."""
+@dataclass(slots=True)
+class Tally:
+    """
+    Which Skills of a namespace are not as wanted, in the order in which that was noticed.
 
-    source: Source
-    wanted: Mapping[SkillPath, AnySpec]
-    served: Mapping[SkillPath, Served]
-    attempts: Mapping[SkillPath, Attempt]
-    history: tuple[HistoryEntry, ...]
-    now: datetime
+    Kept up to date one Skill at a time, so that a change costs the same among ten and among ten
+    thousand. Owned by the board. `failing` are among the `waiting`; `retrying` may be served well.
+    """
+
+    waiting: _Names = field(default_factory=dict)
+    failing: _Names = field(default_factory=dict)
+    stuck: _Names = field(default_factory=dict)
+    retrying: _Names = field(default_factory=dict)
+
+    def note(self, skill: SkillStatus) -> None:
+        """Count *skill* as it stands now."""
+        ready = _holds(skill, ConditionType.READY)
+        stuck = _holds(skill, ConditionType.STALLED)
+        failed = skill.error is not None
+        for names, belongs in (
+            (self.waiting, not ready),
+            (self.failing, not ready and failed),
+            (self.stuck, stuck),
+            (self.retrying, failed and not stuck),
+        ):
+            if belongs:
+                names[skill.name] = None
+            else:
+                names.pop(skill.name, None)
+
+    def forget(self, name: SkillName) -> None:
+        """Count a Skill no longer."""
+        for names in (self.waiting, self.failing, self.stuck, self.retrying):
+            names.pop(name, None)
 
 
-def report(facts: Facts, before: NamespaceStatus | None) -> NamespaceStatus:
+def namespace_status(
+    source: Source,
+    skills: Mapping[SkillName, SkillStatus],
+    *,
+    tally: Tally,
+    history: tuple[HistoryEntry, ...],
+    before: NamespaceStatus | None,
+    now: datetime,
+) -> NamespaceStatus:
     """Return the status; conditions that did not change keep their time."""
-    source = facts.source
-    earlier = {skill.name: skill for skill in before.skills} if before else {}
-    paths = sorted(facts.wanted.keys() | facts.served.keys())
-    skills = tuple(_skill(facts, path, earlier.get(path.name)) for path in paths)
-    verdicts = _verdicts(facts)
-    conditions = _dated(verdicts, before.conditions if before else (), now=facts.now)
+    verdicts = _verdicts(source, skills, tally)
     applied = before.applied_revision if before else None
     return NamespaceStatus(
         name=source.namespace,
         source=source.place,
         owner=source.owner,
-        conditions=conditions,
+        conditions=_dated(verdicts, before.conditions if before else (), now=now),
         observed_revision=source.revision,
         attempted_revision=source.revision,
         applied_revision=source.revision if verdicts[ConditionType.READY] == _DONE else applied,
         problems=source.problems,
         skills=skills,
-        history=facts.history,
+        history=history,
     )
 
 
@@ -69,24 +100,27 @@ def as_wanted(served: Served | None, spec: AnySpec) -> bool:
     return served is not None and served.spec == spec
 
 
-def _verdicts(facts: Facts) -> dict[ConditionType, _Verdict]:
-    source = facts.source
-    attempts = facts.attempts.values()
-    missing = [p for p, spec in facts.wanted.items() if not as_wanted(facts.served.get(p), spec)]
-    failing = [path for path in missing if path in facts.attempts and facts.attempts[path].failure]
-    stuck = [path for path in failing if facts.attempts[path].stalled]
-    waiting = bool(missing) or any(one.failure and not one.stalled for one in attempts)
-    ready = _trouble(source) or _backlog(missing, failing) or _DONE
-    if not waiting and source.failure is None and source.loaded:
-        reconciling = ("False", "Idle", "nothing to do")
-    elif source.failure is not None or any(one.failure for one in attempts):
-        reconciling = ("True", "ProgressingWithRetry", _first(attempts, source))
+def _holds(skill: SkillStatus, kind: ConditionType) -> bool:
+    found = condition(skill.conditions, kind)
+    return found is not None and found.status == "True"
+
+
+def _verdicts(
+    source: Source, skills: Mapping[SkillName, SkillStatus], tally: Tally
+) -> dict[ConditionType, _Verdict]:
+    ready = _trouble(source) or _backlog(tally) or _DONE
+    if source.failure is not None or tally.failing or tally.retrying:
+        text = source.failure.message if source.failure else _first_error(skills, tally)
+        reconciling = ("True", "ProgressingWithRetry", text)
+    elif tally.waiting or not source.loaded:
+        reconciling = ("True", "Progressing", f"installing {_names(tally.waiting)}")
     else:
-        reconciling = ("True", "Progressing", f"installing {_names(missing)}")
+        reconciling = ("False", "Idle", "nothing to do")
     if source.guarded or source.rejected or source.problems:
         stalled = ("True", ready[1], ready[2])
-    elif stuck:
-        stalled = ("True", "ReconciliationFailed", f"needs another version: {_names(stuck)}")
+    elif tally.stuck:
+        text = f"needs another version: {_names(tally.stuck)}"
+        stalled = ("True", "ReconciliationFailed", text)
     else:
         stalled = ("False", "Idle", "needs nobody")
     return {
@@ -113,22 +147,22 @@ def _trouble(source: Source) -> _Verdict | None:
     return None
 
 
-def _backlog(missing: list[SkillPath], failing: list[SkillPath]) -> _Verdict | None:
-    if failing:
-        return "False", "ReconciliationFailed", f"can't be installed: {_names(failing)}"
-    if missing:
-        return "False", "Progressing", f"not served yet: {_names(missing)}"
+def _backlog(tally: Tally) -> _Verdict | None:
+    if tally.failing:
+        return "False", "ReconciliationFailed", f"can't be installed: {_names(tally.failing)}"
+    if tally.waiting:
+        return "False", "Progressing", f"not served yet: {_names(tally.waiting)}"
     return None
 
 
-def _first(attempts: Iterable[Attempt], source: Source) -> str:
-    failures = [source.failure, *(one.failure for one in attempts)]
-    return next((one.message for one in failures if one is not None), "")
+def _first_error(skills: Mapping[SkillName, SkillStatus], tally: Tally) -> str:
+    error = skills[next(iter(tally.failing or tally.retrying))].error
+    return error.message if error else ""
 
 
-def _names(paths: list[SkillPath]) -> str:
-    shown = ", ".join(path.name for path in sorted(paths)[:5])
-    return f"{shown} and {len(paths) - 5} more" if len(paths) > 5 else shown
+def _names(names: _Names) -> str:
+    shown = ", ".join(islice(names, 5))
+    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
 
 
 def _dated(
@@ -146,45 +180,42 @@ def _dated(
 # One Skill ---------------------------------------------------------------------------------------
 
 
-def _skill(facts: Facts, path: SkillPath, before: SkillStatus | None) -> SkillStatus:
-    spec, served = facts.wanted.get(path), facts.served.get(path)
-    attempt = facts.attempts.get(path)
-    verdicts = _skill_verdicts(spec, served, attempt)
-    conditions = _dated(verdicts, before.conditions if before else (), now=facts.now)
+def skill_status(
+    attempt: Attempt, served: Served | None, *, before: SkillStatus | None, now: datetime
+) -> SkillStatus:
+    """Return how a wanted Skill stands: what is tried for it, and what is served."""
+    spec = attempt.spec
+    verdicts = _skill_verdicts(attempt, served)
     running = served if isinstance(served, ServedSkill) else None
     return SkillStatus(
-        name=SkillName(path.name),
-        conditions=conditions,
+        name=spec.path.name,
+        conditions=_dated(verdicts, before.conditions if before else (), now=now),
         wanted_tag=spec.tag if isinstance(spec, SkillSpec) else None,
-        wanted_digest=_wanted_digest(spec, attempt),
+        wanted_digest=_wanted_digest(attempt),
         served_tag=running.spec.tag if running else None,
         served_digest=running.digest if running else None,
         kind=_kind(spec, served),
         world=running.artifact.world.value if running else None,
         variant=running.artifact.variant if running else None,
-        error=attempt.failure if attempt else None,
-        next_attempt=attempt.retry_at if attempt else None,
+        error=attempt.failure,
+        next_attempt=attempt.retry_at,
     )
 
 
-def _wanted_digest(spec: AnySpec | None, attempt: Attempt | None) -> Digest | None:
-    if isinstance(spec, SkillSpec) and spec.digest is not None:
-        return spec.digest
-    return attempt.digest if attempt else None
+def _wanted_digest(attempt: Attempt) -> Digest | None:
+    pinned = attempt.spec.digest if isinstance(attempt.spec, SkillSpec) else None
+    return pinned or attempt.digest
 
 
-def _kind(spec: AnySpec | None, served: Served | None) -> SkillKind | None:
+def _kind(spec: AnySpec, served: Served | None) -> SkillKind | None:
     if served is not None:
         return served.kind
     return SkillKind.MESSAGE_STREAM if isinstance(spec, ChatSpec) else None
 
 
-def _skill_verdicts(
-    spec: AnySpec | None, served: Served | None, attempt: Attempt | None
-) -> dict[ConditionType, _Verdict]:
-    failure = attempt.failure if attempt else None
-    stalled = attempt is not None and attempt.stalled
-    is_served = spec is not None and as_wanted(served, spec)
+def _skill_verdicts(attempt: Attempt, served: Served | None) -> dict[ConditionType, _Verdict]:
+    failure, stalled = attempt.failure, attempt.stalled
+    is_served = as_wanted(served, attempt.spec)
     if is_served and not (failure and stalled):
         ready = _DONE
     elif failure is not None:

@@ -1,17 +1,20 @@
 """
 Writes down what is served, so that the next start serves it from disk.
 
-Changes that come together are written once. Leaves out what is written (`state`).
+Changes that come together are written once, and a long list less often than a short one. Leaves
+out what is written (`state`).
 """
 
 import asyncio
 import logging
+import time
 
 from daemon.catalogue import Catalogue
 from daemon.errors import DaemonError
 from daemon.reconcile.install import Installer
 
 _log = logging.getLogger(__name__)
+_REST = 10  # pause after a write, in multiples of what it took: others need disk and CPU as well
 
 
 class Saver:
@@ -31,7 +34,9 @@ class Saver:
         """Write after every change, for ever."""
         while True:
             await self._changed.wait()
+            start = time.monotonic()
             await self.save()
+            await asyncio.sleep(_REST * (time.monotonic() - start))
 
     async def save(self) -> None:
         """Write now. A failure is logged once: it costs time at the next start, nothing else."""

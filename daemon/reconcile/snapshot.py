@@ -1,16 +1,15 @@
 """
 One consistent read of a root that a syncer may swap, rewrite or delete meanwhile.
 
-Blocking functions, but for `settled`, which waits until two reads agree. Leaves out what the files
-mean (`namespaces/config`) and what an empty root means (`loader`).
+Blocking functions, but for `settled`, which waits until two reads agree on a namespace. Leaves out
+what the files mean (`namespaces/config`) and what an empty root means (`loader`).
 """
 
 import asyncio
-import hashlib
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from daemon.reconcile.revision import commit_of, is_updating
@@ -29,19 +28,39 @@ class Snapshot:
     What a root held at one moment.
 
     `files` maps directory names to the bytes of their `namespace.toml`, `unreadable` to why they
-    have none. `content` is the hash of all that, `commit` the git commit where one can be read.
+    have none. `moving` are those that were never twice the same: of these nothing is known.
+    `commit` is the git commit where one can be read.
     """
 
     files: Mapping[str, bytes] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    moving: frozenset[str] = frozenset()
     problem: str | None = None
-    content: str = ""
     commit: str | None = None
 
     @property
-    def empty(self) -> bool:
-        """Whether there is no namespace at all."""
-        return not self.files and not self.unreadable
+    def names(self) -> frozenset[str]:
+        """All that there is, in whatever state."""
+        return self.moving.union(self.files, self.unreadable)
+
+    def differing(self, other: "Snapshot") -> frozenset[str]:
+        """Return the directories that two snapshots do not agree on."""
+        return frozenset(
+            name
+            for name in self.names | other.names
+            if name in self.moving | other.moving
+            or self.files.get(name) != other.files.get(name)
+            or self.unreadable.get(name) != other.unreadable.get(name)
+        )
+
+    def without(self, moving: frozenset[str]) -> "Snapshot":
+        """Return this snapshot with nothing of what is *moving*."""
+        return replace(
+            self,
+            files={name: data for name, data in self.files.items() if name not in moving},
+            unreadable={name: why for name, why in self.unreadable.items() if name not in moving},
+            moving=moving,
+        )
 
 
 def read(root: Path, *, file_limit: int = 1 << 20) -> Snapshot:
@@ -61,23 +80,33 @@ def read(root: Path, *, file_limit: int = 1 << 20) -> Snapshot:
 
 
 async def settled(
-    root: Path, *, known: Snapshot | None, settle: float = 0.05, attempts: int = 200
+    root: Path,
+    *,
+    known: Snapshot | None,
+    settle: float = 0.05,
+    patience: int = 10,
+    attempts: int = 200,
 ) -> Snapshot:
     """
-    Return a snapshot that equals *known*, or that two reads *settle* seconds apart agree on.
+    Return what equals *known*, or what two reads *settle* seconds apart agree on.
 
     A half-written file may be valid TOML with fewer Skills, and git removes a file before it
-    writes its successor: neither may be taken for an edit. Raises UnsettledError.
+    writes its successor: neither may be taken for an edit. One that is still `moving` after
+    *patience* reads holds up nobody else; it is for the next pass. Raises UnsettledError where git
+    is at work for *attempts* reads.
     """
-    previous = known
+    previous, quiet = known, 0
     for _ in range(attempts):
         snapshot = await asyncio.to_thread(read, root)
         busy = await asyncio.to_thread(is_updating, root)
-        if not busy and previous is not None and snapshot.content == previous.content:
-            return snapshot
+        quiet = 0 if busy else quiet + 1
+        if quiet and previous is not None:
+            moving = snapshot.differing(previous)
+            if not moving or quiet > patience:
+                return snapshot.without(moving)
         previous = snapshot
         await asyncio.sleep(settle)
-    raise UnsettledError(f"{root} does not come to rest")
+    raise UnsettledError(f"git has been writing to {root} for too long")
 
 
 def _identity(root: Path) -> tuple[str, int, int, str] | None:
@@ -112,7 +141,7 @@ def _read_once(root: Path, *, file_limit: int) -> Snapshot:
                 files[name] = data
     finally:
         os.close(directory)
-    return Snapshot(files, unreadable, content=_hash(files, unreadable), commit=commit_of(resolved))
+    return Snapshot(files, unreadable, commit=commit_of(resolved))
 
 
 def _read_file(directory: int, name: str, *, limit: int) -> bytes:
@@ -123,18 +152,9 @@ def _read_file(directory: int, name: str, *, limit: int) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise ValueError("not a regular file")
         data = stream.read(limit + 1) or b""  # None where it would have to wait
+        resting = os.fstat(descriptor).st_size == status.st_size
     if len(data) > limit:
         raise ValueError(f"larger than {limit} bytes")
-    if len(data) != status.st_size:  # below /proc and /sys; some are never the same twice
+    if resting and len(data) != status.st_size:  # below /proc, where some never are the same twice
         raise ValueError("not of the size that it states")
     return data
-
-
-def _hash(files: Mapping[str, bytes], unreadable: Mapping[str, str]) -> str:
-    digest = hashlib.sha256()
-    for name, data in files.items():
-        digest.update(f"{name}\0{len(data)}\0".encode(errors="surrogateescape"))
-        digest.update(data)
-    for name, problem in unreadable.items():
-        digest.update(f"{name}\0?{problem}\0".encode(errors="surrogateescape"))
-    return digest.hexdigest()

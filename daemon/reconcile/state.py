@@ -63,13 +63,18 @@ def read_wishes(store: StateStore) -> list[StoredWish]:
     return found
 
 
-def write_wishes(store: StateStore, wishes: Iterable[StoredWish]) -> None:
-    """Replace the last good wishes; blocking. Raises DaemonError."""
-    store.write_state(WISHES, _encode(list(wishes)))
+def write_wishes(store: StateStore, wishes: Iterable[tuple[Wish, bool]]) -> None:
+    """
+    Replace the last good wishes; each comes with whether it is an operator's.
+
+    Blocking. Raises DaemonError.
+    """
+    store.write_state(
+        WISHES, _encode([_stored(one, operator=operator) for one, operator in wishes])
+    )
 
 
-def stored(wish: Wish, *, operator: bool) -> StoredWish:
-    """Return the form in which *wish* is kept."""
+def _stored(wish: Wish, *, operator: bool) -> StoredWish:
     skills = [
         StoredChat(spec) if isinstance(spec, ChatSpec) else StoredSkill(spec)
         for spec in wish.skills

@@ -29,11 +29,11 @@ def _root(root: Path) -> list[Problem]:
     found = snapshot.read(root)
     if found.problem is not None:
         return [Problem(str(root), None, None, None, found.problem)]
-    if found.empty:
+    if not found.names:
         text = f"no namespaces: there is no <namespace>/{snapshot.FILE} in it"
         return [Problem(str(root), None, None, None, text)]
     problems: list[Problem] = []
-    for directory in sorted(found.files.keys() | found.unreadable.keys()):
+    for directory in sorted(found.names):
         file = str(root / directory / snapshot.FILE)
         problems += _name(directory, file)
         if directory in found.files:

@@ -77,7 +77,7 @@ def team() -> NamespaceStatus:
         REVISION,
         None,
         (mistake,),
-        (failing, served),
+        {failing.name: failing, served.name: served},
         (HistoryEntry(NOON, REVISION, "served", HELLO.name, "v1"),),
     )
 

@@ -36,7 +36,8 @@ def test_events_are_handed_on_and_history_is_bounded() -> None:
     for turn in range(50):
         journal.tell(Event("served", path("team/a"), str(turn)))
 
-    journal.status(GOOD, wanted={}, attempts={})
+    journal.sources(Loaded(sources={TEAM: GOOD}))
+    journal.publish()
 
     assert len(events) == 50
     assert [one.revision for one in catalogue.statuses[TEAM].history] == [
@@ -48,8 +49,10 @@ def test_a_namespace_that_is_gone_is_forgotten() -> None:
     """With its history."""
     catalogue = Catalogue()
     journal = Journal(catalogue, lambda _: None)
-    journal.status(GOOD, wanted={}, attempts={})
+    journal.sources(Loaded(sources={TEAM: GOOD}))
+    journal.publish()
 
     journal.sources(Loaded())
+    journal.publish()
 
     assert dict(catalogue.statuses) == {}

@@ -1,4 +1,5 @@
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -116,6 +117,68 @@ async def test_a_thousand_mistakes_are_told_as_the_first_hundred(loaders: Loader
     *shown, last = loaded.sources[TEAM].problems
     assert len(shown) == 100
     assert last.message.startswith("900 more problems")
+
+
+async def test_a_file_that_never_rests_keeps_its_last_good_wish(loaders: Loaders) -> None:
+    """And says so; its neighbours' edits take effect."""
+    write(loaders.root, ONE)
+    write(loaders.root, ONE, namespace="restless")
+    loader = loaders.make()
+    await loader.load()
+    file = (loaders.root / "restless" / "namespace.toml").open("a", buffering=1)
+    stop = asyncio.Event()
+
+    async def scribble() -> None:
+        while not stop.is_set():
+            file.write("# more\n")
+            await asyncio.sleep(0)
+
+    scribbler = asyncio.ensure_future(scribble())
+    write(loaders.root, TWO)
+
+    loaded = await loader.load()
+
+    assert tags(loaded) == {"team/a": "v2", "restless/a": "v1"}
+    failure = loaded.sources[Namespace("restless")].failure
+    assert failure is not None
+    assert "changes all the time" in failure.message
+    assert loaded.complete
+    stop.set()
+    await scribbler
+    file.close()
+    assert (await loader.load()).sources[Namespace("restless")].failure is None
+
+
+def test_nothing_is_complete_before_the_root_came_to_rest() -> None:
+    """While git writes the first checkout, what is missing may still come."""
+    assert Loaded().complete
+    assert not Loaded(root_read=False).complete
+
+
+async def test_an_unchanged_file_is_the_same_wish(loaders: Loaders) -> None:
+    """A pass over thousands of Skills that nobody edited costs nothing."""
+    write(loaders.root, ONE)
+    loader = loaders.make({"dev": {"skills": [{"name": "b"}]}})
+    first = await loader.load()
+
+    second = await loader.load()
+
+    for name, wish in first.desired.wishes.items():
+        assert second.desired.wishes[name] is wish
+
+
+async def test_what_is_gone_is_forgotten(loaders: Loaders) -> None:
+    """Its text is not kept, and is a new wish when it is back."""
+    write(loaders.root, ONE)
+    write(loaders.root, ONE, namespace="other")
+    loader = loaders.make()
+    await loader.load()
+    shutil.rmtree(loaders.root / "other")
+    assert tags(await loader.load()) == {"team/a": "v1"}
+
+    write(loaders.root, ONE, namespace="other")
+
+    assert tags(await loader.load()) == {"team/a": "v1", "other/a": "v1"}
 
 
 async def test_a_large_file_does_not_keep_the_loop_from_its_work(loaders: Loaders) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from daemon.catalogue import ServedSkill
 from daemon.errors import DaemonError, ErrorKind
-from daemon.names import Namespace
+from daemon.names import Namespace, SkillName
 from daemon.namespaces.operator import RemoteNamespace
 from daemon.namespaces.status import ConditionType
 from daemon.reconcile.loop import Pace
@@ -71,7 +71,7 @@ async def test_a_failed_install_spares_the_others_and_is_retried(world: World) -
     assert world.contents() == {"team/a": "A1"}
     assert world.condition(ConditionType.READY).reason == "ReconciliationFailed"
     assert world.catalogue.complete
-    status = world.status().skills[1]
+    status = world.status().skills[SkillName("b")]
     assert status.error is not None and status.error.kind == "not-in-registry"
     assert status.next_attempt is not None
 
@@ -95,7 +95,7 @@ async def test_a_bug_in_one_installation_holds_up_nobody(world: World) -> None:
     await until(lambda: world.catalogue.complete)
 
     assert world.contents() == {"team/b": "B1"}
-    (skill, _) = world.catalogue.statuses[Namespace("team")].skills
+    skill = world.status().skills[SkillName("a")]
     assert skill.error is not None
     assert skill.error.kind == ErrorKind.INTERNAL
 
@@ -223,7 +223,7 @@ async def test_registry_down_is_told_once_and_recovers_alone(world: World) -> No
     await world.reconcile()
 
     world.registry.broken = DaemonError(ErrorKind.REGISTRY_UNAVAILABLE, "down", retry_after=0.0)
-    await until(lambda: world.status().skills[0].error is not None)
+    await until(lambda: world.status().skills[SkillName("a")].error is not None)
     assert world.contents() == {"team/a": "A1"}
     assert world.condition(ConditionType.READY).status == "True"
     assert world.condition(ConditionType.RECONCILING).reason == "ProgressingWithRetry"
@@ -450,7 +450,7 @@ async def test_an_installation_that_hangs_ends_with_its_time(tmp_path: Path) -> 
 
     await world.reconcile()
 
-    error = world.status().skills[0].error
+    error = world.status().skills[SkillName("a")].error
     assert error is not None
     assert "not installed within" in error.message
     assert world.catalogue.complete
@@ -472,3 +472,55 @@ async def test_a_look_on_demand_asks_for_moved_tags_at_once(tmp_path: Path) -> N
 
     assert world.contents() == {"team/a": "A2"}
     await world.stop()
+
+
+async def test_thousands_of_skills_that_fail_leave_time_for_others(tmp_path: Path) -> None:
+    """What one of them meets costs the same, however many there are; the file's size is enough."""
+    world = World(tmp_path, pace=Pace(interval=3600.0))
+    entries = ",\n".join(f'{{ name = "a{number}" }}' for number in range(4000))
+    world.write("team", f"skills = [{entries}]")
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    tasks = Tasks()
+    async with asyncio.timeout(60):
+        tasks.spawn(others(), name="others")
+        await world.reconcile()
+        await until(lambda: world.catalogue.complete, timeout=60)
+
+    assert turns > 4000
+    assert len(world.status().skills) == 4000
+    assert "a0, a1, a10, a100, a1000 and 3995 more" in world.condition(ConditionType.READY).message
+    await tasks.close()
+    await world.stop()
+
+
+async def test_what_a_silent_remote_namespace_served_is_as_wanted(tmp_path: Path) -> None:
+    """After a restart that lost its last good wish: the namespace is unknown, its Skill is not."""
+    (tmp_path / "n.toml").write_text(ONE)
+    remote = RemoteNamespace(f"file://{tmp_path / 'n.toml'}")
+    world = World(tmp_path, operators={Namespace("remote"): remote})
+    fetched = asyncio.Event()
+    world.loader.remotes.on_change = fetched.set
+    world.registry.push("a", "v1", "A1")
+    await world.reconcile()
+    await fetched.wait()
+    await world.reconcile()
+    assert world.contents() == {"remote/a": "A1"}
+
+    again = await world.restarted()
+    (again.store.root / "wishes.json").unlink()
+    await again.reconciler.restore()
+    await again.reconcile()
+
+    assert again.contents() == {"remote/a": "A1"}
+    skill = again.status("remote").skills[SkillName("a")]
+    assert skill.wanted_tag == "v1"
+    assert skill.conditions[0].status == "True"
+    assert again.condition(ConditionType.READY, "remote").status == "Unknown"
+    await again.stop()

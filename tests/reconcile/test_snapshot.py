@@ -2,6 +2,7 @@ import asyncio
 import os
 import shutil
 import threading
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def test_a_missing_root_is_a_problem_and_no_error(tmp_path: Path) -> None:
 
     assert read(tmp_path / "none").problem
     assert read(tmp_path / "file").problem
-    assert read(tmp_path / "none").empty
+    assert not read(tmp_path / "none").names
 
 
 def test_what_can_not_be_read_is_named(tmp_path: Path) -> None:
@@ -54,7 +55,7 @@ def test_a_link_to_what_is_no_real_file_is_not_followed(tmp_path: Path, file: st
     first, second = read(tmp_path), read(tmp_path)
 
     assert set(first.unreadable) == {"odd"}
-    assert first.content == second.content
+    assert first == second
 
 
 def test_content_is_what_counts(tmp_path: Path) -> None:
@@ -63,8 +64,8 @@ def test_content_is_what_counts(tmp_path: Path) -> None:
     write(tmp_path / "two", "1")
     write(tmp_path / "three", "2")
 
-    assert read(tmp_path / "one").content == read(tmp_path / "two").content
-    assert read(tmp_path / "one").content != read(tmp_path / "three").content
+    assert not read(tmp_path / "one").differing(read(tmp_path / "two"))
+    assert read(tmp_path / "one").differing(read(tmp_path / "three")) == {"team"}
 
 
 @pytest.mark.parametrize("syncer", ["git-sync", "config-map"])
@@ -94,30 +95,56 @@ def test_a_swap_meanwhile_never_shows_a_mixture_or_a_hole(tmp_path: Path, syncer
     assert read(root).files == {"team": b"99"}
 
 
+class Restless:
+    """A task that adds to a file at every turn, from entering to leaving."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file.open("w", buffering=1)
+        self._task = asyncio.ensure_future(self._write())
+
+    async def _write(self) -> None:
+        with self._file:
+            for turn in count():
+                self._file.write(f"{turn}\n")
+                await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        """Let the file be."""
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+
 async def test_a_half_written_file_is_not_taken_for_an_edit(tmp_path: Path) -> None:
     """Nothing is returned before two reads agree."""
     write(tmp_path, "whole")
     known = read(tmp_path)
-    file = (tmp_path / "team" / "namespace.toml").open("w", buffering=1)
-    stop = asyncio.Event()
-
-    async def writing() -> None:
-        turn = 0
-        while not stop.is_set():
-            turn += 1
-            file.write(f"{turn}\n")
-            await asyncio.sleep(0)
-
-    writer = asyncio.ensure_future(writing())
-    reader = asyncio.ensure_future(settled(tmp_path, known=known, settle=0.05))
-    await until(lambda: (tmp_path / "team" / "namespace.toml").stat().st_size > 1000)
+    file = tmp_path / "team" / "namespace.toml"
+    writer = Restless(file)
+    reader = asyncio.ensure_future(settled(tmp_path, known=known, settle=0.05, patience=10_000))
+    await until(lambda: file.stat().st_size > 1000)
     assert not reader.done()
-    stop.set()
-    await writer
-    file.close()
+    await writer.stop()
 
     found = await reader
-    assert found.files["team"] == (tmp_path / "team" / "namespace.toml").read_bytes()
+    assert found.files["team"] == file.read_bytes()
+
+
+async def test_a_file_that_never_rests_holds_up_nobody_else(tmp_path: Path) -> None:
+    """Nothing is known of it until it rests, not even that it is gone."""
+    write(tmp_path, "1", namespace="other")
+    write(tmp_path, "whole", namespace="restless")
+    known = read(tmp_path)
+    writer = Restless(tmp_path / "restless" / "namespace.toml")
+    write(tmp_path, "2", namespace="other")
+
+    found = await settled(tmp_path, known=known, settle=0.01)
+    assert found.files == {"other": b"2"}
+    assert found.moving == {"restless"}
+
+    await writer.stop()
+    shutil.rmtree(tmp_path / "restless")
+    assert found.differing(read(tmp_path)) == {"restless"}
+    assert (await settled(tmp_path, known=found, settle=0.01)).names == {"other"}
 
 
 async def test_what_is_known_is_returned_at_once(tmp_path: Path) -> None:
@@ -126,7 +153,7 @@ async def test_what_is_known_is_returned_at_once(tmp_path: Path) -> None:
     known = read(tmp_path)
 
     async with asyncio.timeout(10):
-        assert (await settled(tmp_path, known=known, settle=3600)).content == known.content
+        assert await settled(tmp_path, known=known, settle=3600) == known
 
 
 async def test_a_root_in_motion_is_told(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_wishes_are_read_back(tmp_path: Path) -> None:
     store = FakeStore(tmp_path)
     wish = Wish(Namespace("team"), (SKILL, CHAT), ("add",), ("https://example.org",))
 
-    state.write_wishes(store, [state.stored(wish, operator=True)])
+    state.write_wishes(store, [(wish, True)])
 
     (found,) = state.read_wishes(store)
     assert tuple(one.spec for one in found.skills) == wish.skills
