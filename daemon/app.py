@@ -1,7 +1,7 @@
 """
 The composition root: builds every object of the parent process, downward, and unwinds them.
 
-Order matters: workers are spawned before exporter threads run; the API listens before the first
+Order matters: what sends spans is built first and closed last; the API listens before the first
 pass (and answers 503 until then), so that probes tell a slow start from a crash. Leaves out how
 settings map to options (`wiring`), and all behaviour but signals.
 """
@@ -149,8 +149,9 @@ async def _build(settings: Settings, stack: AsyncExitStack, end: _End) -> _Parts
         heat.note(call)
         count(call)
 
+    trace = _tracing(settings, stack)
     found = await stack.enter_async_context(
-        backends(settings, catalogue, count=metrics.csi_request)
+        backends(settings, catalogue, metrics=metrics, tracing=trace)
     )
     drivers = found.drivers
     supervisor = await stack.enter_async_context(_workers(settings, drivers, finished=finished))
@@ -170,9 +171,14 @@ async def _build(settings: Settings, stack: AsyncExitStack, end: _End) -> _Parts
         shared=_Shared(catalogue, store, precompiler, supervisor, watcher, metrics, heat),
     )
     metrics.watch(
-        readings(supervisor=supervisor, store=store, catalogue=catalogue, watcher=watcher)
+        readings(
+            supervisor=supervisor,
+            store=store,
+            catalogue=catalogue,
+            watcher=watcher,
+            mcp=found.mcp,
+        )
     )
-    trace = _tracing(settings, stack)
     skills = Skills(
         catalogue=catalogue,
         executor=supervisor,

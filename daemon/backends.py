@@ -17,7 +17,6 @@ from daemon import __version__, indexes
 from daemon.catalogue import Catalogue
 from daemon.csi import interface as csi
 from daemon.csi.chunking import SemanticChunking, Tokenizers
-from daemon.csi.counted import counted
 from daemon.csi.drivers import assemble
 from daemon.csi.inference.aleph_alpha import AlephAlphaInference
 from daemon.csi.inference.connections import open_session
@@ -26,10 +25,13 @@ from daemon.csi.inference.openai import OpenAiInference
 from daemon.csi.language import Lingua
 from daemon.csi.mcp.options import parse_options
 from daemon.csi.mcp.servers import McpServers
+from daemon.csi.observed import observed
 from daemon.csi.tokenizers import FetchedTokenizers, LocalTokenizers, NoTokenizers
 from daemon.csi.tools import NativeTools, Toolbox
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Namespace
+from daemon.observability.metrics import Metrics
+from daemon.observability.tracing import Tracing
 from daemon.secret import Secret
 from daemon.settings.model import Settings
 
@@ -50,10 +52,10 @@ class Backends:
 
 @asynccontextmanager
 async def backends(
-    settings: Settings, catalogue: Catalogue, *, count: Callable[[str], None]
+    settings: Settings, catalogue: Catalogue, *, metrics: Metrics, tracing: Tracing | None = None
 ) -> AsyncGenerator[Backends, None]:
     """
-    Open what the settings configure; *count* hears of each request.
+    Open what the settings configure; *metrics* and *tracing* hear of each request.
 
     Raises DaemonError(CONFIGURATION).
     """
@@ -75,7 +77,7 @@ async def backends(
             chunking=_chunking(settings, model, stack),
             language=Lingua(),
         )
-        yield Backends(counted(found, count), documents, mcp)
+        yield Backends(observed(found, metrics, tracing), documents, mcp)
 
 
 def _chunking(

@@ -14,6 +14,8 @@ from typing import Any
 from daemon import __version__
 from daemon.build_cache.store import Store
 from daemon.catalogue import Catalogue, ServedSkill
+from daemon.csi.mcp.servers import McpServers
+from daemon.csi.mcp.status import ServerStatus, Tally
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import SkillPath
 from daemon.namespaces.operator import Operators, logins, parse_operators
@@ -162,7 +164,12 @@ class Heat:
 
 
 def readings(
-    *, supervisor: Supervisor, store: Store, catalogue: Catalogue, watcher: Watcher
+    *,
+    supervisor: Supervisor,
+    store: Store,
+    catalogue: Catalogue,
+    watcher: Watcher,
+    mcp: McpServers,
 ) -> Iterable[Reading]:
     """Name the gauges that are read when metrics are scraped."""
 
@@ -230,7 +237,35 @@ def readings(
             "1 while inotify is exhausted and files are polled.",
             single(lambda: float(watcher.polling)),
         ),
+        *_of_mcp(mcp),
     )
+
+
+def _of_mcp(mcp: McpServers) -> Iterable[Reading]:
+    """Series by server: those that namespaces name now, without what may be secret in a URL."""
+
+    def each(
+        name: str,
+        meaning: str,
+        read: Callable[[ServerStatus, Tally], float],
+        *,
+        gauge: bool = False,
+    ) -> Reading:
+        def read_all() -> Mapping[str, float]:
+            found: dict[str, float] = {}
+            for status, tally in mcp.known():  # several namespaces may name one
+                found[status.url] = found.get(status.url, 0) + read(status, tally)
+            return found
+
+        return Reading(f"skilld_mcp_{name}", meaning, read_all, "server", not gauge)
+
+    yield each("ready", "Sessions with an MCP server.", lambda s, _: s.state == "ready", gauge=True)
+    yield each("tools", "Tools that the server listed last.", lambda s, _: len(s.tools), gauge=True)
+    yield each("listings", "Listings of tools that succeeded.", lambda _, t: t.listings)
+    yield each("failures", "Handshakes and listings of tools that failed.", lambda _, t: t.failures)
+    yield each("calls", "Tool calls that ended.", lambda _, t: t.calls)
+    yield each("calls_unanswered", "Those that could not be executed.", lambda _, t: t.unanswered)
+    yield each("call_seconds", "Time of all tool calls.", lambda _, t: t.seconds)
 
 
 def _is_ready(status: NamespaceStatus) -> float:

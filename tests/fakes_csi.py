@@ -118,7 +118,7 @@ class Scissors:
         characters = 0 if request.character_offsets else None
         return [csi.Chunk(word, 0, characters) for word in request.text.split()]
 
-    async def select_language(self, request: csi.LanguageRequest) -> str | None:
+    async def select_language(self, request: csi.LanguageRequest, caller: csi.Caller) -> str | None:
         self.asked.append(request)
         return "deu" if "deu" in request.languages else None
 

@@ -5,14 +5,11 @@ from daemon.catalogue import Catalogue, NamespaceTools
 from daemon.csi import interface as csi
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Namespace
+from daemon.observability.metrics import Metrics
 from daemon.settings.load import load
 from daemon.settings.model import Settings
 
 TEAM = Namespace("team")
-
-
-def _ignore(_: str) -> None:
-    """Nobody counts."""
 
 
 def _chat() -> csi.ChatRequest:
@@ -21,7 +18,7 @@ def _chat() -> csi.ChatRequest:
 
 async def test_what_is_not_configured_says_what_to_set() -> None:
     """Rather than being absent."""
-    async with backends(Settings(), Catalogue(), count=_ignore) as found:
+    async with backends(Settings(), Catalogue(), metrics=Metrics()) as found:
         with pytest.raises(DaemonError, match="OPENAI_INFERENCE__URL") as caught:
             await found.drivers.inference.chat(_chat(), csi.Caller())
     assert caught.value.kind is ErrorKind.CSI_NOT_CONFIGURED
@@ -38,24 +35,25 @@ async def test_what_is_not_configured_says_what_to_set() -> None:
 async def test_half_a_backend_is_a_configuration_error(environ: dict[str, str], text: str) -> None:
     """Found at the start, not at the first request."""
     with pytest.raises(DaemonError, match=text) as caught:
-        async with backends(load(environ=environ).settings, Catalogue(), count=_ignore):
+        async with backends(load(environ=environ).settings, Catalogue(), metrics=Metrics()):
             pass
     assert caught.value.kind is ErrorKind.CONFIGURATION
 
 
 async def test_languages_need_no_backend() -> None:
     """And every request is counted, whoever asks."""
-    counted: list[str] = []
-    async with backends(Settings(), Catalogue(), count=counted.append) as found:
+    metrics = Metrics()
+    async with backends(Settings(), Catalogue(), metrics=metrics) as found:
         request = csi.LanguageRequest("Was für ein schöner Morgen", ["deu", "eng"])
-        assert await found.drivers.language.select_language(request) == "deu"
-    assert counted == ["select_language"]
+        assert await found.drivers.language.select_language(request, csi.Caller()) == "deu"
+    labels = {"function": "select_language"}
+    assert metrics.registry.get_sample_value("kernel_csi_requests_total", labels) == 1
 
 
 async def test_tools_are_those_that_the_catalogue_enables_now() -> None:
     """An edit counts from the next call on."""
     catalogue = Catalogue()
-    async with backends(Settings(), catalogue, count=_ignore) as found:
+    async with backends(Settings(), catalogue, metrics=Metrics()) as found:
         assert await found.drivers.tools.list(csi.Caller(namespace=TEAM)) == []
         catalogue.enable_tools(TEAM, NamespaceTools(native=("add",)))
         (tool,) = await found.drivers.tools.list(csi.Caller(namespace=TEAM))

@@ -137,7 +137,9 @@ class DriverContext:
                     await _batch(lambda one: drivers.chunking.chunk(one, caller), texts)
                 )
             case csi.SelectLanguage(texts_):
-                return csi.Languages(await _batch(drivers.language.select_language, texts_))
+                return csi.Languages(
+                    await _batch(lambda one: drivers.language.select_language(one, caller), texts_)
+                )
 
     async def _use_tools(self, request: csi.InvokeTools | csi.ListTools) -> csi.Reply:
         match request:

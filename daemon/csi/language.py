@@ -11,7 +11,7 @@ import functools
 
 from lingua import IsoCode639_3, Language, LanguageDetector, LanguageDetectorBuilder
 
-from daemon.csi.interface import LanguageRequest
+from daemon.csi.interface import Caller, LanguageRequest
 from daemon.errors import DaemonError, ErrorKind
 
 CODES = frozenset(language.iso_code_639_3.name.lower() for language in Language.all())
@@ -24,7 +24,7 @@ _DETECTORS = 64
 class Lingua:
     """The `LanguageDetection` driver; models are loaded at first use and shared."""
 
-    async def select_language(self, request: LanguageRequest) -> str | None:
+    async def select_language(self, request: LanguageRequest, caller: Caller) -> str | None:
         """See the Protocol. Raises DaemonError(CSI_BAD_REQUEST) for no or unknown codes."""
         codes = _checked(request.languages)
         return await asyncio.to_thread(_detect, codes, request.text)

@@ -86,7 +86,7 @@ class UnconfiguredChunking:
 class UnconfiguredLanguage:
     """Language detection is a library that may be left out of an installation."""
 
-    async def select_language(self, request: csi.LanguageRequest) -> str | None:
+    async def select_language(self, request: csi.LanguageRequest, caller: csi.Caller) -> str | None:
         """See `csi.LanguageDetection`."""
         raise DaemonError(
             ErrorKind.CSI_NOT_CONFIGURED,

@@ -13,20 +13,35 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 Headers = tuple[tuple[str, str], ...]
+Attributes = Mapping[str, str | int | float]
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 
-class Tracing:
-    """
-    Makes spans, on a provider of its own. Owned by `app`, which closes it.
+class HostCall:
+    """The span of one request to a driver. Not the current span: a stream outlives its steps."""
 
-    Providers are made after the workers were spawned: exporter threads and forks don't mix.
-    """
+    def __init__(self, span: Span, headers: Headers) -> None:
+        self._span = span
+        self.headers = headers
+        """What names this span to a backend, beside what the caller sent on."""
+
+    def note(self, attributes: Attributes) -> None:
+        """Say more of it; *attributes* hold no secrets and no prompts."""
+        self._span.set_attributes(attributes)
+
+    def fail(self, code: str) -> None:
+        """Mark it as failed, with an error's *code*: texts may quote what was asked."""
+        self._span.set_attribute("error.type", code)
+        failed(self._span, code)
+
+
+class Tracing:
+    """Makes spans, on a provider of its own. Owned by `app`, which closes it."""
 
     def __init__(self, processor: SpanProcessor, *, version: str, ratio: float) -> None:
         """Sample *ratio* (0 to 1) of the traces that begin here; others as their parent says."""
@@ -53,6 +68,19 @@ class Tracing:
             name, attributes=dict(attributes or {}), record_exception=False
         ) as span:
             yield span
+
+    @contextmanager
+    def host_call(self, name: str, trace: Headers, attributes: Attributes) -> Iterator[HostCall]:
+        """A span below the one that the headers *trace* name."""
+        context = _PROPAGATOR.extract(dict(trace), getter=default_getter)
+        span = self._tracer.start_span(name, context, SpanKind.CLIENT, attributes=attributes)
+        carrier: dict[str, str] = {}
+        _PROPAGATOR.inject(carrier, set_span_in_context(span))
+        others = tuple(one for one in trace if one[0] not in _PROPAGATOR.fields)
+        try:
+            yield HostCall(span, (*carrier.items(), *others))
+        finally:
+            span.end()
 
     def close(self) -> None:
         """Export what is left; blocks for at most the exporter's time-out."""

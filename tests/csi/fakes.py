@@ -122,7 +122,7 @@ class Words:
         """See csi.Chunking."""
         return [csi.Chunk(word, 0) for word in request.text.split()]
 
-    async def select_language(self, request: csi.LanguageRequest) -> str | None:
+    async def select_language(self, request: csi.LanguageRequest, caller: csi.Caller) -> str | None:
         """See csi.LanguageDetection."""
         return "eng"
 

@@ -1,6 +1,6 @@
 import pytest
 
-from daemon.csi.interface import LanguageRequest
+from daemon.csi.interface import Caller, LanguageRequest
 from daemon.csi.language import CODES, Lingua
 from daemon.errors import DaemonError, ErrorKind
 
@@ -26,12 +26,17 @@ def test_the_contracts_75_codes_are_known() -> None:
 )
 async def test_clear_texts_are_told_apart(text: str, code: str) -> None:
     """Among the languages that were named."""
-    assert await Lingua().select_language(LanguageRequest(text, ["eng", "deu", "fra"])) == code
+    assert (
+        await Lingua().select_language(LanguageRequest(text, ["eng", "deu", "fra"]), Caller())
+        == code
+    )
 
 
 async def test_an_undecided_text_is_none() -> None:
     """Rather a null than a guess."""
-    assert await Lingua().select_language(LanguageRequest("12345", ["eng", "deu"])) is None
+    assert (
+        await Lingua().select_language(LanguageRequest("12345", ["eng", "deu"]), Caller()) is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,5 +50,5 @@ async def test_an_undecided_text_is_none() -> None:
 async def test_a_bad_list_is_the_callers_mistake(languages: list[str], text: str) -> None:
     """It names the code and the nearest ones."""
     with pytest.raises(DaemonError, match=text) as caught:
-        await Lingua().select_language(LanguageRequest("x", languages))
+        await Lingua().select_language(LanguageRequest("x", languages), Caller())
     assert caught.value.kind is ErrorKind.CSI_BAD_REQUEST

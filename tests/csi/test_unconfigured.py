@@ -35,7 +35,7 @@ INFERENCE = "INFERENCE_URL, or OPENAI_INFERENCE__URL and OPENAI_INFERENCE__TOKEN
         (lambda: D.document_index.document(PATH, C), "DOCUMENT_INDEX_URL"),
         (lambda: D.document_index.metadata(PATH, C), "DOCUMENT_INDEX_URL"),
         (lambda: D.chunking.chunk(csi.ChunkRequest("t", "m", 1), C), "INFERENCE_URL"),
-        (lambda: D.language.select_language(csi.LanguageRequest("t", [])), "ask the operator"),
+        (lambda: D.language.select_language(csi.LanguageRequest("t", []), C), "ask the operator"),
     ],
 )
 async def test_every_capability_names_its_setting(

@@ -9,12 +9,13 @@ import aiohttp
 import pytest
 
 from daemon.api.server import Server
-from daemon.csi.counted import counted
 from daemon.csi.drivers import assemble
 from daemon.csi.inference.aleph_alpha import AlephAlphaInference
 from daemon.csi.inference.http import Backend
 from daemon.csi.language import Lingua
+from daemon.csi.observed import observed
 from daemon.csi.tools import NativeTools, Toolbox
+from daemon.observability.metrics import Metrics
 from tests import aleph_alpha_stub
 from tests.fakes_api import TokenList, services
 from tests.fakes_csi import Archive, Scissors
@@ -65,7 +66,7 @@ async def _run(python: Path, url: str) -> dict[str, Any]:
 async def answers(sdk_venv: Path) -> dict[str, Any]:
     """All that `DevCsi` returned."""
     stub, archive, scissors = StubBackend(key="secret"), Archive(), Scissors()
-    counts: list[str] = []
+    metrics = Metrics()
     async with serve(stub, aleph_alpha_stub.routes(stub)), aiohttp.ClientSession() as session:
         stub.replies.extend([_said(CALL), _said("It is 3.")])
         drivers = assemble(
@@ -76,7 +77,7 @@ async def answers(sdk_venv: Path) -> dict[str, Any]:
             language=Lingua(),
         )
         server = Server(
-            services(csi=counted(drivers, counts.append), authorizer=TokenList("secret"))
+            services(csi=observed(drivers, metrics, None), authorizer=TokenList("secret"))
         )
         bound = await server.start(api=("127.0.0.1", 0))
         try:
@@ -85,7 +86,11 @@ async def answers(sdk_venv: Path) -> dict[str, Any]:
             await server.stop(grace=0.0)
     return told | {
         "asked": {"chats": [one.body for one in stub.seen], "searches": archive.asked[:2]},
-        "counts": {name: counts.count(name) for name in counts},
+        "counts": {
+            one.labels["function"]: one.value
+            for one in metrics.csi_requests.collect()[0].samples
+            if one.name.endswith("_total")
+        },
     }
 
 

@@ -94,7 +94,7 @@ class Chunking(Protocol):
 class LanguageDetection(Protocol):
     """Telling languages apart."""
 
-    async def select_language(self, request: LanguageRequest) -> str | None:
+    async def select_language(self, request: LanguageRequest, caller: Caller) -> str | None:
         """Return the code of the language, None if undecided."""
         ...
 

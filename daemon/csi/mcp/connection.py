@@ -7,6 +7,7 @@ tasks. Leaves out which namespace sees the server.
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any, cast
@@ -24,7 +25,7 @@ from pydantic import TypeAdapter, ValidationError
 from daemon.csi import interface as csi
 from daemon.csi.mcp import format as text
 from daemon.csi.mcp.http import SESSION_LOST, SessionTransport
-from daemon.csi.mcp.status import ServerOptions, ServerStatus, State, Timings, shown
+from daemon.csi.mcp.status import ServerOptions, ServerStatus, State, Tally, Timings, shown
 
 _log = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ class Connection:
     ) -> None:
         """*version* is our own, told to the server."""
         self.tools: Mapping[str, csi.Tool] = {}
+        self.tally = Tally()
         self.attempted = asyncio.Event()
         """Whether it is known if the server can be reached."""
         self._url = url
@@ -154,6 +156,10 @@ class Connection:
             self._link.set_result(link)
 
     def _report(self, error: str | None) -> None:
+        if error is None:
+            self.tally.listings += 1
+        else:
+            self.tally.failures += 1
         if error is not None and self._state != "unreachable":
             _log.warning("MCP server %s: %s", shown(self._url), error)
         elif error is None and self._state == "unreachable":
@@ -280,6 +286,7 @@ class Connection:
         """Call a tool. What fails is the result; cancelling it cancels the call at the server."""
         self._calls += 1
         self.idle.clear()
+        started = time.perf_counter()
         try:
             arguments = text.arguments(request.arguments)
             async with asyncio.timeout(self._options.call):
@@ -289,6 +296,8 @@ class Connection:
         except (text.ArgumentError, ValidationError, _RefusedError) as error:
             return self._failed(_words(error))
         finally:
+            self.tally.calls += 1
+            self.tally.seconds += time.perf_counter() - started
             self._calls -= 1
             if not self._calls:
                 self.idle.set()
@@ -330,6 +339,7 @@ class Connection:
         return False
 
     def _failed(self, reason: str) -> csi.ToolError:
+        self.tally.unanswered += 1
         return csi.ToolError(
             f"The tool call could not be executed: MCP server {shown(self._url)}: {reason}"
         )

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from daemon.csi import interface as csi
-from daemon.csi.mcp.status import ServerOptions, ServerStatus, Timings, shown
+from daemon.csi.mcp.status import ServerOptions, ServerStatus, Tally, Timings, shown
 from daemon.names import Namespace
 from daemon.tasks import Tasks
 
@@ -129,6 +129,12 @@ class McpServers:
             found.append(_without(known, taken))
             taken.update(known.tools)
         return tuple(found)
+
+    def known(self) -> Sequence[tuple[ServerStatus, Tally]]:
+        """Each connection there is, whoever names it."""
+        return [
+            (one.connection.status(), one.connection.tally) for one in self._servers.values()
+        ]
 
     async def _of(self, caller: csi.Caller) -> Sequence[Connection]:
         """The servers of the caller's namespace, each tried at least once if that takes no age."""

@@ -61,6 +61,22 @@ class ServerStatus:
     error: str | None = None
 
 
+@dataclass(slots=True)
+class Tally:
+    """
+    What a connection went through since it was made; owned by it.
+
+    `failures` are handshakes and listings. `unanswered` calls are those that could not be
+    executed; what a tool itself calls an error is an answer. `seconds` is the time of all calls.
+    """
+
+    listings: int = 0
+    failures: int = 0
+    calls: int = 0
+    unanswered: int = 0
+    seconds: float = 0.0
+
+
 def shown(url: str) -> str:
     """Return *url* without what may be secret in it."""
     parts = urlsplit(url)

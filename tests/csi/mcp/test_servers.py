@@ -55,6 +55,22 @@ async def test_shadowed_tools_are_logged_once(
     assert "add" in caplog.text
 
 
+async def test_what_happens_to_a_server_is_tallied(server: Server, open_servers: Open) -> None:
+    """A tool's own error is an answer; what could not be executed is not."""
+    process = server(tools=["greet", "fail", "hang"])
+    options = ServerOptions(connect=20, call=0.3)
+    servers = await open_servers(process.url, "http://127.0.0.1:1/mcp", options=options)
+    await names(servers)
+    for tool in ("greet", "fail", "hang"):
+        await call(servers, tool)
+    await until(lambda: all(one.failures or one.listings for _, one in servers.known()))
+    found = {status.url: tally for status, tally in servers.known()}
+    live, dead = found[process.url], found["http://127.0.0.1:1/mcp"]
+    assert (live.listings, live.failures, live.calls, live.unanswered) == (1, 0, 3, 1)
+    assert live.seconds >= 0.3
+    assert dead.listings == 0 and dead.failures > 0
+
+
 async def test_a_dead_server_costs_only_its_own_tools(server: Server, open_servers: Open) -> None:
     """A tool that nobody is known to have is an error that names who could not be asked."""
     dead = "http://127.0.0.1:1/mcp?key=secret"
