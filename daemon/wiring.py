@@ -5,6 +5,7 @@ What `app` would otherwise spell out between building one object and the next. L
 the objects and their order.
 """
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,7 +43,8 @@ def default_registry(settings: Settings) -> RegistryRef | None:
 
 def docker_config(settings: Settings) -> Path | None:
     """Docker's config.json: as set, or where docker keeps it; None where there is none."""
-    path = settings.docker_config or Path("~/.docker").expanduser()
+    # `Path.expanduser` fails for users without a home, such as those of many containers.
+    path = settings.docker_config or Path(os.path.expanduser("~/.docker"))  # noqa: PTH111
     if path.is_dir():  # what docker itself means by DOCKER_CONFIG
         path /= "config.json"
     return path if settings.docker_config or path.is_file() else None

@@ -1,7 +1,8 @@
 from dataclasses import replace
+import pwd
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from prometheus_client import generate_latest
@@ -102,6 +103,18 @@ def test_docker_config_may_be_dockers_directory(tmp_path: Path) -> None:
     found = docker_config(Settings(docker_config=tmp_path))
 
     assert found == tmp_path / "config.json"
+
+
+def test_a_user_without_a_home_has_no_docker_config(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many a container runs under a number that no /etc/passwd knows."""
+
+    def unknown(number: int) -> NoReturn:
+        raise KeyError(number)
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+
+    assert docker_config(Settings()) is None
 
 
 def _chat() -> Catalogue:
