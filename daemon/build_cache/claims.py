@@ -2,9 +2,9 @@
 Which processes use a cache directory, and what each of them must not lose.
 
 Several may: an old and a new skilld during a rolling restart, `skilld cache prune` beside a
-running daemon. Each holds a lock on a file of its own and lists its pinned files in it; the lock
-dies with the process, and with it the claim. So nobody evicts what another one serves, nor
-sweeps the unfinished files of a process that is alive.
+running daemon. Each holds a lock on a file of its own, with a folder beside it in which an empty
+file stands for each file that it pins; the lock dies with the process, and with it the claim. So
+nobody evicts what another one serves, nor sweeps the unfinished files of a process that is alive.
 
 Leaves out races of microseconds: a file claimed while another process deletes it is found
 missing when it is loaded, and made again.
@@ -12,12 +12,14 @@ missing when it is loaded, and made again.
 
 import contextlib
 import fcntl
-import json
 import os
 import secrets
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import quote, unquote
 
-from daemon.build_cache.files import make_private, read_checked, write_checked
+from daemon.build_cache.files import make_private
 
 _FOLDER = "claims"
 
@@ -29,27 +31,39 @@ class Claim:
         self._folder = root / _FOLDER
         self.token = secrets.token_hex(6)
         self._descriptor: int | None = None
+        self._pinned: set[str] = set()
 
     @property
     def _lock(self) -> Path:
         return self._folder / f"{self.token}.lock"
 
-    def update(self, names: frozenset[str]) -> None:
-        """State what is pinned. Raises OSError."""
-        while self._descriptor is None or not self._lock.exists():  # at first, or wiped
-            self.release()
-            make_private(self._folder)
-            self._descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        content = json.dumps(sorted(names)).encode()
+    def update(self, *, pinned: Iterable[str] = (), unpinned: Iterable[str] = ()) -> None:
+        """State what is pinned from now on, and what no longer is. Raises OSError."""
+        fresh, gone = set(pinned), set(unpinned)
+        self._pinned -= gone
+        self._pinned |= fresh
+        if self._descriptor is None or not self._lock.exists():  # at first, or wiped
+            self._begin()
+            fresh = self._pinned
         # Not synced: a crash of the machine ends the claim anyway, and a start makes many.
-        write_checked(self._lock.with_suffix(".json"), content, self.token, lasting=False)
+        for name in fresh:
+            _mark(self._lock, name).touch(mode=0o600)
+        for name in gone:
+            _mark(self._lock, name).unlink(missing_ok=True)
+
+    def _begin(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        make_private(self._folder)
+        make_private(self._lock.with_suffix(""))
+        self._descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
 
     def release(self) -> None:
         """Give the claim up."""
         if self._descriptor is not None:
-            self._lock.with_suffix(".json").unlink(missing_ok=True)
-            self._lock.unlink(missing_ok=True)
+            _remove(self._lock)
             os.close(self._descriptor)
             self._descriptor = None
 
@@ -61,11 +75,15 @@ class Claim:
                 continue
             with contextlib.suppress(FileNotFoundError):
                 if _held(lock):
-                    found[lock.stem] = _names(lock.with_suffix(".json"))
+                    marks = lock.with_suffix("").iterdir()
+                    found[lock.stem] = frozenset(unquote(mark.name) for mark in marks)
                 else:
-                    lock.with_suffix(".json").unlink(missing_ok=True)
-                    lock.unlink(missing_ok=True)
+                    _remove(lock)
         return found
+
+
+def _mark(lock: Path, name: str) -> Path:
+    return lock.with_suffix("") / quote(name, safe="")
 
 
 def _held(lock: Path) -> bool:
@@ -77,6 +95,7 @@ def _held(lock: Path) -> bool:
     return False
 
 
-def _names(path: Path) -> frozenset[str]:
-    content = read_checked(path)
-    return frozenset() if content is None else frozenset(json.loads(content))
+def _remove(lock: Path) -> None:
+    """The lock goes last: a folder without one would be nobody's."""
+    shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+    lock.unlink(missing_ok=True)

@@ -15,7 +15,8 @@ import logging
 import os
 import stat
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +79,9 @@ class Store:
         self._build = build or this_build()
         self._shelf = Shelf(self._root)
         self._claim = Claim(self._root)
-        self._pins: dict[str, frozenset[str]] = {}
+        self._pins: dict[str, frozenset[str]] = {}  # by owner
+        self._pinned: Counter[str] = Counter()  # how many owners each file has
+        self._room = 0  # bytes that may be added before it must be looked what to evict
         self._lock = threading.Lock()  # around pins and eviction
 
     def open(self) -> None:
@@ -86,7 +89,7 @@ class Store:
         with cache_errors(self._root):
             make_private(self._root)
             _protect(self._root)
-            self._claim.update(frozenset())
+            self._claim.update()
             self._shelf.sweep(self._claim.others())
         self._evict()
 
@@ -205,50 +208,57 @@ class Store:
 
     def pin(self, owner: str, paths: Iterable[Path]) -> None:
         """Keep files from eviction until *owner* pins others or unpins."""
-        names = frozenset(self._names(paths))
         with self._lock:
-            self._pins[owner] = names
-            self._state_claim()
+            self._repin(owner, frozenset(self._names(paths)))
 
     def unpin(self, owner: str) -> None:
         """Let go of what *owner* pinned."""
         with self._lock:
-            if self._pins.pop(owner, None):
-                self._state_claim()
+            self._repin(owner, frozenset())
 
     def _names(self, paths: Iterable[Path]) -> Iterator[str]:
         for path in paths:
             if path.is_relative_to(self._root):
                 yield str(path.relative_to(self._root))
 
-    def _state_claim(self) -> None:
+    def _repin(self, owner: str, names: frozenset[str]) -> None:
+        before = self._pins.pop(owner, frozenset())
+        if names:
+            self._pins[owner] = names
+        self._pinned.update(names)
+        self._pinned.subtract(before)
+        gone = {name for name in before if not self._pinned[name]}
+        for name in gone:
+            del self._pinned[name]
+        if names or gone:
+            self._tell(names, gone)
+
+    def _tell(self, pinned: Set[str], unpinned: Set[str]) -> None:
         """Tell other processes. Where the disk refuses, serving goes on: only they don't know."""
         try:
-            self._claim.update(frozenset[str]().union(*self._pins.values()))
+            self._claim.update(pinned=pinned, unpinned=unpinned)
         except OSError as error:
             _log.warning("can't note in %s which files are in use: %s", self._root, error)
 
-    def _pinned(self) -> set[str]:
-        """Return what this and other living processes need."""
-        return set[str]().union(*self._pins.values(), *self._claim.others().values())
-
     def _evict(self, *, keep: str = "", budget: int | None = None) -> list[str]:
+        limit = self._budget if budget is None else budget
         with self._lock, cache_errors(self._root):
-            chosen = victims(
-                self._shelf.entries(),
-                budget=self._budget if budget is None else budget,
-                pinned=self._pinned() | {keep},
-            )
+            entries = list(self._shelf.entries())
+            pinned = {*self._pinned, keep}.union(*self._claim.others().values())
+            chosen = frozenset(victims(entries, budget=limit, pinned=pinned))
             for name in chosen:
                 self._shelf.remove(name)
-        return list(chosen)
+            kept = sum(entry.size for entry in entries if entry.name not in chosen)
+            # Half of it: another process may share the directory and count on the same room.
+            self._room = (self._budget - kept) // 2
+        return sorted(chosen)
 
     # For the command line
 
     def entries(self) -> list[Listed]:
         """Return all files, the least recently used first."""
         with cache_errors(self._root):
-            pinned = self._pinned()
+            pinned = set(self._pinned).union(*self._claim.others().values())
             found = sorted(self._shelf.entries(), key=lambda entry: entry.used)
         return [Listed(e.name, e.size, e.used / 1e9, e.name in pinned) for e in found]
 
@@ -277,7 +287,11 @@ class Store:
     def _adopt(self, name: str, unfinished: Path, record: Record) -> Path:
         with cache_errors(self._root):
             final = self._shelf.put(name, unfinished, record, token=self._claim.token)
-        self._evict(keep=name)
+        with self._lock:
+            self._room -= record.content.size
+            is_short = self._room < 0
+        if is_short:
+            self._evict(keep=name)
         return final
 
     def _write(self, path: Path, content: bytes) -> None:

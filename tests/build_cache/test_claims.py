@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from daemon.build_cache.claims import Claim
 claim = Claim(Path(sys.argv[1]))
-claim.update(frozenset({"theirs"}))
+claim.update(pinned={"skills/theirs"})
 print(claim.token, flush=True)
 sys.stdin.read()
 """
@@ -21,7 +21,7 @@ sys.stdin.read()
 def test_others_are_seen_while_they_live(tmp_path: Path) -> None:
     """The claim of a process dies with it, however it dies."""
     claim = Claim(tmp_path)
-    claim.update(frozenset({"ours"}))
+    claim.update(pinned={"ours"})
     with subprocess.Popen(
         [sys.executable, "-c", OTHER, str(tmp_path)],
         stdin=subprocess.PIPE,
@@ -31,7 +31,7 @@ def test_others_are_seen_while_they_live(tmp_path: Path) -> None:
         assert other.stdout is not None
         token = other.stdout.readline().strip()
 
-        assert claim.others() == {token: frozenset({"theirs"})}
+        assert claim.others() == {token: frozenset({"skills/theirs"})}
 
         other.kill()
         other.wait()
@@ -42,13 +42,14 @@ def test_others_are_seen_while_they_live(tmp_path: Path) -> None:
 
 
 def test_a_claim_survives_that_the_cache_is_wiped(tmp_path: Path) -> None:
-    """The next update states it again."""
+    """The next update states all of it again."""
     one, two = Claim(tmp_path), Claim(tmp_path)
-    one.update(frozenset({"first"}))
+    one.update(pinned={"first", "gone"})
     shutil.rmtree(tmp_path)
 
-    one.update(frozenset({"second"}))
+    one.update(pinned={"second"}, unpinned={"gone"})
 
-    assert two.others() == {one.token: frozenset({"second"})}
+    assert two.others() == {one.token: frozenset({"first", "second"})}
     one.release()
     assert two.others() == {}
+    assert list((tmp_path / "claims").iterdir()) == []
