@@ -96,12 +96,14 @@ def _chunking(
 
 def inference(settings: Settings, session: aiohttp.ClientSession) -> csi.Inference | None:
     """Return the driver that is configured: INFERENCE_URL wins over OPENAI_INFERENCE."""
+    bounds = indexes.inference_bounds(settings)
     if settings.inference_url is not None:
-        return AlephAlphaInference(Backend(session, settings.inference_url))
+        return AlephAlphaInference(Backend(session, settings.inference_url, bounds=bounds))
     table = _checked(settings.openai_inference)
     if not table.get("url"):
         return None
-    return OpenAiInference(Backend(session, str(table["url"])), _secret(table, "token"))
+    backend = Backend(session, str(table["url"]), bounds=bounds)
+    return OpenAiInference(backend, _secret(table, "token"))
 
 
 def _checked(table: Mapping[str, Any]) -> Mapping[str, Any]:

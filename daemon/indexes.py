@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from daemon.csi.inference.connections import open_session
-from daemon.csi.inference.http import Backend
+from daemon.csi.inference.http import Backend, Bounds
 from daemon.csi.search.document_index import BOUNDS, DocumentIndex
 from daemon.errors import DaemonError, ErrorKind
 from daemon.secret import Secret
@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from daemon.csi.search.embeddings import OpenAiEmbeddings
 
 _EMBEDDED = "embedded:"
+
+
+def inference_bounds(settings: Settings) -> Bounds:
+    """How long inference may take, embeddings too."""
+    return Bounds(
+        first_byte=settings.inference_start_timeout,
+        idle=settings.inference_idle_timeout,
+        whole=settings.inference_timeout,
+    )
 
 
 def service(settings: Settings, session: aiohttp.ClientSession) -> DocumentIndex | None:
@@ -71,4 +80,5 @@ def _embeddings(settings: Settings, session: aiohttp.ClientSession) -> "OpenAiEm
         )
     file = table.get("token-file")
     token = Secret(str(table.get("token", "")), Path(str(file)) if file else None)
-    return OpenAiEmbeddings(Backend(session, str(url)), model=settings.embedding_model, token=token)
+    backend = Backend(session, str(url), bounds=inference_bounds(settings))
+    return OpenAiEmbeddings(backend, model=settings.embedding_model, token=token)

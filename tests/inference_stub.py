@@ -115,7 +115,7 @@ class StubBackend:
         await response.prepare(request)
         pieces = [_sse(event) for event in events[: fault.events]]
         if not self.step and not self.pace:
-            pieces = [b"".join(pieces)]
+            pieces = [b"".join(pieces)] if pieces else []
         for piece in pieces:
             step = self.step or len(piece)
             for start in range(0, len(piece), step):

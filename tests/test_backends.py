@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 from daemon.backends import backends
@@ -8,6 +10,8 @@ from daemon.names import Namespace
 from daemon.observability.metrics import Metrics
 from daemon.settings.load import load
 from daemon.settings.model import Settings
+from tests import openai_stub
+from tests.inference_stub import StubBackend, serve
 
 TEAM = Namespace("team")
 
@@ -38,6 +42,23 @@ async def test_half_a_backend_is_a_configuration_error(environ: dict[str, str], 
         async with backends(load(environ=environ).settings, Catalogue(), metrics=Metrics()):
             pass
     assert caught.value.kind is ErrorKind.CONFIGURATION
+
+
+async def test_patience_with_a_model_is_the_operators() -> None:
+    """Local models may think for minutes; others shall be given up sooner."""
+    stub = StubBackend(key="x", held=asyncio.Event())
+    async with serve(stub, openai_stub.routes(stub)):
+        environ = {
+            "OPENAI_INFERENCE__URL": stub.url,
+            "OPENAI_INFERENCE__TOKEN": "x",
+            "INFERENCE_START_TIMEOUT": "50ms",
+        }
+        async with backends(
+            load(environ=environ).settings, Catalogue(), metrics=Metrics()
+        ) as found:
+            with pytest.raises(DaemonError) as caught:
+                await found.drivers.inference.chat(_chat(), csi.Caller())
+    assert caught.value.kind is ErrorKind.CSI_TIMEOUT
 
 
 async def test_languages_need_no_backend() -> None:

@@ -1,5 +1,5 @@
-from dataclasses import replace
 import pwd
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn

@@ -155,6 +155,17 @@ class Settings:
     openai_inference: Mapping[str, Any] = _table(
         "OpenAI-compatible inference: `__URL` and `__TOKEN`."
     )
+    inference_timeout: float = _setting(
+        parse.seconds, 900.0, "Time cap of one request to inference, repeats included."
+    )
+    inference_start_timeout: float = _setting(
+        parse.seconds,
+        300.0,
+        "How long a model may think before its answer begins; unstreamed, before it is whole.",
+    )
+    inference_idle_timeout: float = _setting(
+        parse.seconds, 60.0, "How long an answer that began may pause."
+    )
     document_index_url: str | None = _setting(
         parse.optional_text, None, "Document Index service, or `embedded:PATH` for one without."
     )

@@ -36,8 +36,10 @@ class Bounds:
     """
     Times in seconds, sizes in bytes.
 
-    `first_byte` is how long a model may think, `drain` how long a connection may take to become
-    free after the last event, `patience` how long a backend may ask us to stay away.
+    `first_byte` is how long a model may think: until the head of its answer, and once more until
+    the first of its body, as some backends send the head at once. `drain` is how long a connection
+    may take to become free after the last event, `patience` how long a backend may ask us to stay
+    away.
     """
 
     connect: float = 5.0
@@ -104,7 +106,7 @@ class Backend:
         """Return the whole body of a good answer. Raises DaemonError of the CSI_* kinds."""
         ends = self._ends(call)
         response = await self._open(call, ends)
-        async with aclosing(self._pieces(response, ends)) as pieces:
+        async with aclosing(self._thought(response, ends)) as pieces:
             return b"".join([piece async for piece in pieces])
 
     async def events(self, call: Call) -> AsyncGenerator[SseEvent, None]:
@@ -119,7 +121,7 @@ class Backend:
         if response.content_type == "application/json":  # no stream: an error with status 200
             raise refused_inside(await self._beginning(response, ends), call.asked)
         parser = SseParser(max_event=self._bounds.event)
-        async with aclosing(self._pieces(response, ends)) as pieces:
+        async with aclosing(self._thought(response, ends)) as pieces:
             async for piece in pieces:
                 for event in _parsed(parser, piece):
                     if event.data == _DONE:
@@ -129,12 +131,19 @@ class Backend:
                         raise refused_inside(event.data, call.asked)
                     yield event
 
-    async def _pieces(
+    def _thought(
         self, response: aiohttp.ClientResponse, ends: float
     ) -> AsyncGenerator[bytes, None]:
-        left = self._bounds.answer
+        """The answer of a model, whose first token may take long."""
+        return self._pieces(response, ends, first=self._bounds.first_byte)
+
+    async def _pieces(
+        self, response: aiohttp.ClientResponse, ends: float, *, first: float | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        left, wait = self._bounds.answer, first or self._bounds.idle
         try:
-            while piece := await self._read(response, ends):
+            while piece := await self._read(response, min(ends, self._now() + wait)):
+                wait = self._bounds.idle
                 left -= len(piece)
                 if left < 0:
                     raise malformed(f"it is larger than {self._bounds.answer} bytes")
@@ -142,9 +151,9 @@ class Backend:
         finally:
             response.close()  # at once; a connection whose answer is complete is kept
 
-    async def _read(self, response: aiohttp.ClientResponse, ends: float) -> bytes:
+    async def _read(self, response: aiohttp.ClientResponse, until: float) -> bytes:
         try:
-            async with asyncio.timeout_at(min(ends, self._now() + self._bounds.idle)):
+            async with asyncio.timeout_at(until):
                 return await response.content.readany()
         except TimeoutError as error:
             raise too_slow("stopped answering in the middle") from error

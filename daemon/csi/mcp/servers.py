@@ -132,9 +132,7 @@ class McpServers:
 
     def known(self) -> Sequence[tuple[ServerStatus, Tally]]:
         """Each connection there is, whoever names it."""
-        return [
-            (one.connection.status(), one.connection.tally) for one in self._servers.values()
-        ]
+        return [(one.connection.status(), one.connection.tally) for one in self._servers.values()]
 
     async def _of(self, caller: csi.Caller) -> Sequence[Connection]:
         """The servers of the caller's namespace, each tried at least once if that takes no age."""

@@ -290,6 +290,22 @@ async def test_silence_amid_an_answer_ends(
     assert "stopped answering in the middle" in error.detail
 
 
+async def test_the_first_token_may_take_as_long_as_the_head(
+    stub: StubBackend, session: aiohttp.ClientSession
+) -> None:
+    """Some backends send the head at once, and read a long prompt only then."""
+    stub.faults.extend([Fault(events=0, then="hang")] * 2)
+
+    thinking = asyncio.ensure_future(
+        pieces(Backend(session, stub.url, bounds=Bounds(idle=0.01, first_byte=60)))
+    )
+    error = await refusal(pieces(Backend(session, stub.url, bounds=Bounds(first_byte=0.3))))
+
+    assert error.kind is ErrorKind.CSI_TIMEOUT
+    assert not thinking.done()
+    thinking.cancel()
+
+
 async def test_a_slow_drip_ends(stub: StubBackend, session: aiohttp.ClientSession) -> None:
     """A backend that is never quiet but never done is bounded by `whole`."""
     stub.faults.append(Fault(events=1, then="drip"))
