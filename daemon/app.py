@@ -208,7 +208,11 @@ async def _build(settings: Settings, stack: AsyncExitStack, end: _End) -> _Parts
     )
     server = Server(
         services,
-        options=Options(cors_origins=settings.cors_origins, body_memory=settings.body_memory),
+        options=Options(
+            cors_origins=settings.cors_origins,
+            body_memory=settings.body_memory,
+            csi_tools=settings.csi_tools,
+        ),
         metrics=metrics.registry,
     )
     parts = _Parts(server, reconciler, watcher, precompiler)

@@ -21,6 +21,7 @@ class ErrorKind(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     TOKEN_MISSING = "token-missing"  # noqa: S105 - a code, not a secret
     TOKEN_REFUSED = "token-refused"  # noqa: S105
+    TOOLS_CLOSED = "tools-closed"
     AUTHORIZATION_UNAVAILABLE = "authorization-unavailable"
     NAMESPACE_NOT_FOUND = "namespace-not-found"
     SKILL_NOT_FOUND = "skill-not-found"

@@ -45,6 +45,7 @@ TABLE: Mapping[ErrorKind, Meaning] = MappingProxyType(
         ),
         K.TOKEN_MISSING: Meaning(401, "A bearer token is needed"),
         K.TOKEN_REFUSED: Meaning(403, "The bearer token is not accepted"),
+        K.TOOLS_CLOSED: Meaning(403, "The tools of this namespace are for its Skills only"),
         K.AUTHORIZATION_UNAVAILABLE: Meaning(503, "The token can't be checked for now", 5),
         K.NAMESPACE_NOT_FOUND: Meaning(404, "There is no such namespace"),
         K.SKILL_NOT_FOUND: Meaning(404, "There is no such Skill"),

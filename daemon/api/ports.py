@@ -75,14 +75,6 @@ class Authorizer(Protocol):
         ...
 
 
-class ToolAccess(Protocol):
-    """Says whose tools a caller of the CSI may use; Skills use those of their own namespace."""
-
-    async def check(self, namespace: Namespace, token: str | None) -> None:
-        """Return if the bearer may use the tools of *namespace*. Raises DaemonError if not."""
-        ...
-
-
 class DocumentStore(Protocol):
     """The embedded index, as far as it is filled over HTTP. Raises only DaemonError."""
 
@@ -143,8 +135,7 @@ class Services:
     """
     All that the routes call.
 
-    `csi` answers the CSI's routes. Without `tool_access`, every accepted caller may use the tools
-    of every namespace that exists. `ready` maps the name of each readiness check to its probe.
+    `csi` answers the CSI's routes. `ready` maps the name of each readiness check to its probe.
     """
 
     skills: SkillRunner
@@ -155,7 +146,6 @@ class Services:
     authorizer: Authorizer
     reload: Callable[[], None]
     ready: dict[str, Probe] = field(default_factory=dict)
-    tool_access: ToolAccess | None = None
     mcp_servers: Callable[[Namespace], Sequence[ServerStatus]] = _no_servers
     documents: DocumentStore | None = None
     builtin_namespaces: frozenset[Namespace] = frozenset()
@@ -177,6 +167,7 @@ class Options:
     heartbeat: float = 15.0  # silence on a message stream after which a comment is sent
     head_wait: float = 1.0  # how long a stream waits for its first event to choose the status
     cors_origins: tuple[str, ...] = ()
+    csi_tools: tuple[str, ...] = ("*",)  # namespaces whose tools callers may use; * stands for all
 
 
 SERVICES = web.AppKey("services", Services)

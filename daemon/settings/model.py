@@ -184,6 +184,11 @@ class Settings:
         'MCP servers by URL, TOML only: `[mcp-servers."https://…"]` with `token`, `token-file`, '
         "`connect-timeout`, `call-timeout`, `namespaces`."
     )
+    csi_tools: tuple[str, ...] = _setting(
+        parse.words,
+        ("*",),
+        "Namespaces whose tools callers may use over `/csi`: `*` for all, empty for none.",
+    )
     log_level: str = _setting(parse.text, "info", "error, warning, info or debug.")
     log_format: str = _setting(parse.text, "text", "`text` or `json`.")
     otel_endpoint: str | None = _setting(

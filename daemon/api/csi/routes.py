@@ -5,7 +5,7 @@ Every call is made on behalf of the request's bearer, without a namespace; only 
 tools name one. Leaves out how requests and answers look (the modules beside this one).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ from daemon.api import requests, schema
 from daemon.api.csi import events, inference, legacy, streams
 from daemon.api.csi.body import decode
 from daemon.api.csi.functions import TOOLS, V1, V2, Batch, OfTools
-from daemon.api.ports import SERVICES, Handler
+from daemon.api.ports import OPTIONS, SERVICES, Handler
 from daemon.api.tools import enabled
 from daemon.csi.context import DriverContext
 from daemon.errors import DaemonError, ErrorKind
@@ -51,11 +51,19 @@ def _of_tools(function: OfTools) -> Handler:
         asked = decode(await requests.json_body(request), function.decoder)
         namespace = Namespace(asked.namespace)
         enabled(services, namespace)
-        if services.tool_access is not None:
-            await services.tool_access.check(namespace, requests.token(request))
+        _open_to_callers(request.app[OPTIONS].csi_tools, namespace)
         return _json(await function.answer(asked, _context(request, namespace)))
 
     return answer
+
+
+def _open_to_callers(opened: Container[str], namespace: Namespace) -> None:
+    if "*" not in opened and namespace not in opened:
+        raise DaemonError(
+            ErrorKind.TOOLS_CLOSED,
+            f"The tools of the namespace {str(namespace)!r} are for its Skills only; CSI_TOOLS is "
+            "where the operator opens those of a namespace to callers.",
+        )
 
 
 async def _completion_stream(request: web.Request) -> web.StreamResponse:
