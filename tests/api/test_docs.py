@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 from threading import Thread
 from typing import Any
@@ -20,10 +20,12 @@ from daemon import __version__
 from daemon.api.app import GUARDED, OPEN
 from daemon.api.docs import openapi
 from daemon.api.server import Server
+from daemon.csi.interface import Document, DocumentPath
 from daemon.names import SkillPath
+from daemon.skill import MessageAppend, MessageBegin, MessageEnd, Reasoning, StreamEvent
 from tests.api.conftest import Serve
 from tests.api.statuses import catalogue
-from tests.fakes_api import BuiltList, Metadata, ScriptedSkills, services
+from tests.fakes_api import BuiltList, Documents, Metadata, ScriptedSkills, services
 
 
 def documented() -> set[tuple[str, str]]:
@@ -112,9 +114,20 @@ def populated() -> Any:
     async def echo(body: bytes) -> bytes:
         return body
 
-    skills = ScriptedSkills({"my-team/hello": echo}, described={"my-team/hello": Metadata("Hi")})
+    async def talk(_: bytes) -> AsyncGenerator[StreamEvent, None]:
+        for event in (MessageBegin(), Reasoning("Well"), MessageAppend("Hi"), MessageEnd(b"{}")):
+            yield event
+
+    skills = ScriptedSkills(
+        functions={"my-team/hello": echo},
+        streams={"my-team/talk": talk},
+        described={"my-team/hello": Metadata("Hi")},
+    )
     built = BuiltList(SkillPath.parse("my-team", "hello"))
-    return services(skills=skills, built=built, catalogue=catalogue())
+    documents = Documents()
+    letter = DocumentPath("library", "letters", "one")
+    documents.kept[letter] = Document(letter, ["Dear Ada"], None)
+    return services(skills=skills, built=built, catalogue=catalogue(), documents=documents)
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +162,35 @@ def test_server_keeps_what_the_document_promises(
     else:
         with suppress(Unsatisfiable):  # nothing in the request can be wrong
             check()
+
+
+HELLO = {"namespace": "my-team", "name": "hello"}
+LETTER = {"namespace": "library", "collection": "letters", "document": "one"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "there"),
+    [
+        ("POST", "/v1/skills/{namespace}/{name}/run", HELLO),
+        ("POST", "/v1/skills/{namespace}/{name}/message-stream", HELLO | {"name": "talk"}),
+        ("GET", "/v1/skills/{namespace}/{name}/metadata", HELLO),
+        ("GET", "/v1/namespaces/{namespace}", {"namespace": "my-team"}),
+        ("GET", "/v1/index/{namespace}/{collection}/documents/{document}", LETTER),
+    ],
+)
+def test_what_is_there_is_answered_as_documented(
+    server: ServerThread, method: str, path: str, there: dict[str, str]
+) -> None:
+    """Made-up names are hardly ever found: that test would see nothing but 404."""
+    operation = server.schema[path][method]
+
+    @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
+    @settings(max_examples=10, deadline=None, derandomize=True)
+    def check(case: schemathesis.Case) -> None:
+        case.path_parameters = dict(there)
+        assert case.call_and_validate().status_code == 200
+
+    check()
 
 
 async def test_yaml_and_json_are_the_same_document(serve: Serve) -> None:
