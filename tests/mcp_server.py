@@ -29,6 +29,7 @@ class Behaviour:
     name: str = "stub"
     page: int = 100
     era: str = "modern"  # or "sessions" or "stateless": as servers were before 2026
+    version: str | None = None  # of the protocol, of those before 2026: the newest that it knows
     json: bool = False
     token: str | None = None
     redirect: str | None = None
@@ -169,6 +170,9 @@ def _watched(app: App, behaviour: Behaviour) -> App:
             body += message.get("body", b"")
         frame = json.loads(body) if body else {"method": scope["method"]}
         _write(behaviour.log, {"headers": headers, "params": {}, **frame})
+        if behaviour.version and frame["method"] == "initialize":
+            frame["params"]["protocolVersion"] = behaviour.version  # so that this is agreed on
+            body = json.dumps(frame).encode()
         status = _refusal(behaviour, headers, frame)
         if status is None:
             await app(scope, _again(body, receive), send)

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -9,6 +10,7 @@ from daemon.csi import interface as csi
 from daemon.csi.mcp.status import ServerOptions, ServerStatus, Timings
 from daemon.secret import Secret
 from tests.csi.mcp.conftest import CALLER, TEAM, Open, Server, call, names
+from tests.mcp_stub import OldServer, Probe, serving
 from tests.waiting import until
 
 ERAS = ["modern", "sessions", "stateless"]
@@ -44,6 +46,72 @@ async def test_servers_of_all_eras_answer(
         protocol_version="2026-07-28" if era == "modern" else "2025-11-25",
         server="stub 7",
     )
+
+
+@pytest.mark.parametrize("json", [False, True], ids=["events", "json"])
+@pytest.mark.parametrize("era", ["sessions", "stateless"])
+@pytest.mark.parametrize("version", ["2025-06-18", "2025-03-26", "2024-11-05"])
+async def test_older_versions_are_agreed_on(
+    server: Server, open_servers: Open, version: str, era: str, json: bool
+) -> None:
+    """And named in each request from then on, as the protocol asks since 2025-06-18."""
+    process = server(tools=["greet", "grow"], page=1, era=era, json=json, version=version)
+    servers = await open_servers(process.url)
+    assert await names(servers) == ["greet", "grow"]
+    assert await call(servers, "greet") == csi.ToolOutput(["stub: hello you"])
+    assert servers.status(TEAM)[0].protocol_version == version
+    (asked,) = process.asked("tools/call")
+    assert asked["headers"]["mcp-protocol-version"] == version
+    if era == "sessions":
+        await until(lambda: bool(process.asked("GET")))
+        await call(servers, "grow")
+        await until(lambda: servers.status(TEAM)[0].tools == ("greet", "grow", "grown"))
+
+
+@pytest.mark.parametrize("events", [True, False], ids=["events", "json"])
+@pytest.mark.parametrize("sessions", [True, False], ids=["sessions", "stateless"])
+@pytest.mark.parametrize("version", ["2025-06-18", "2025-03-26", "2024-11-05"])
+async def test_old_servers_may_do_as_little_as_they_must(
+    open_servers: Open, version: str, sessions: bool, events: bool
+) -> None:
+    """No GET, no DELETE, no descriptions, no `isError`; pages, and events beside the answer."""
+    async with serving(OldServer(version=version, sessions=sessions, events=events)) as old:
+        servers = await open_servers(old.url)
+        assert await names(servers) == ["a", "b"]
+        assert await call(servers, "b") == csi.ToolOutput(["b did it"])
+        assert servers.status(TEAM)[0].protocol_version == version
+        assert len(old.asked("initialize")) == 1
+        (headers,) = old.asked("tools/call")
+        assert headers.get("mcp-session-id") == ("session-1" if sessions else None)
+        assert headers["mcp-protocol-version"] == version
+
+
+@pytest.mark.parametrize("probe", get_args(Probe))
+async def test_servers_need_not_know_the_newest_protocol(open_servers: Open, probe: Probe) -> None:
+    """However they refuse to speak it."""
+    async with serving(OldServer(probe=probe)) as old:
+        servers = await open_servers(old.url)
+        assert await names(servers) == ["a", "b"]
+        assert await call(servers, "a") == csi.ToolOutput(["a did it"])
+
+
+async def test_a_session_that_old_servers_forget_is_made_anew(open_servers: Open) -> None:
+    """Calls that find it gone are made again, once."""
+    async with serving(OldServer()) as old:
+        servers = await open_servers(old.url)
+        await names(servers)
+        old.known.clear()
+        answers = await asyncio.gather(*(call(servers, "a") for _ in range(5)))
+        assert answers == [csi.ToolOutput(["a did it"])] * 5
+        assert old.known == {"session-2"}
+
+
+async def test_a_version_that_nobody_knows_is_refused(open_servers: Open) -> None:
+    """In words that name it."""
+    async with serving(OldServer(version="1999-01-01")) as old:
+        servers = await open_servers(old.url)
+        assert await names(servers) == []
+        assert "1999-01-01" in (servers.status(TEAM)[0].error or "")
 
 
 async def test_long_listings_come_in_pages(server: Server, open_servers: Open) -> None:
