@@ -206,9 +206,9 @@ def absence(path: SkillPath, catalogue: Catalogue) -> DaemonError:
             f"The configuration of the namespace {path.namespace} has errors, and {path.name} is "
             "not among the Skills it served before. Original error:\n\n" + "\n".join(held_back),
         )
-    if status.observed_revision is None or not catalogue.complete:
+    if status.observed_revision is None:
         return _unread(path, status)
-    return _unknown_skill(path)
+    return _unknown_skill(path) if catalogue.complete else _starting(path)
 
 
 def _not_served(path: SkillPath, skill: SkillStatus) -> DaemonError:

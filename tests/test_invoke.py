@@ -280,6 +280,7 @@ async def test_before_the_first_pass_nothing_is_unknown() -> None:
     for path in (PATH, SkillPath.parse("later", "greet")):
         error = await made.error(path)
         assert error.kind is ErrorKind.STARTING
+        assert "still being read" in error.detail
         assert error.retry_after is not None
 
 

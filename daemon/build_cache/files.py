@@ -9,6 +9,7 @@ import errno
 import hashlib
 import itertools
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,8 +57,23 @@ def temporary(beside: Path, token: str) -> Path:
 def publish(unfinished: Path, final: Path) -> None:
     """Put a written file into its place, in one step, for good."""
     sync(unfinished)
-    unfinished.replace(final)
+    move(unfinished, final)
     sync(final.parent)
+
+
+def move(path: Path, final: Path) -> None:
+    """Put *path* into the place of *final*, in one step unless a directory stands there."""
+    if final.is_dir():  # nobody of us made it
+        discard(final)
+    path.replace(final)
+
+
+def discard(path: Path) -> None:
+    """Delete a file, or what stands in its place; nothing is as well."""
+    try:
+        path.unlink(missing_ok=True)
+    except IsADirectoryError:
+        shutil.rmtree(path)
 
 
 def sync(path: Path) -> None:
@@ -77,7 +93,7 @@ def write(final: Path, content: bytes, token: str, *, lasting: bool = True) -> N
         if lasting:
             publish(unfinished, final)
         else:
-            unfinished.replace(final)
+            move(unfinished, final)
     finally:
         unfinished.unlink(missing_ok=True)
 

@@ -19,7 +19,9 @@ import msgspec
 from daemon.build_cache.eviction import Entry
 from daemon.build_cache.files import (
     TEMPORARY,
+    discard,
     make_private,
+    move,
     publish,
     read_checked,
     sha256_of,
@@ -67,7 +69,7 @@ class Shelf:
         """Move a written file to its place; its record vouches for it from then on."""
         final = self._root / name
         make_private(final.parent)
-        _record_of(final).unlink(missing_ok=True)
+        discard(_record_of(final))
         unfinished.chmod(0o600)
         publish(unfinished, final)
         write_checked(_record_of(final), msgspec.json.encode(record), token)
@@ -100,8 +102,10 @@ class Shelf:
                 self._verified[name] = stamp
                 return record
         except FileNotFoundError:
-            _record_of(final).unlink(missing_ok=True)
+            discard(_record_of(final))
             return None
+        except IsADirectoryError:
+            self._verified.pop(name, None)
         self._put_aside(name)
         return None
 
@@ -111,16 +115,16 @@ class Shelf:
         make_private(folder)
         aside = folder / final.name
         _log.warning("%s is damaged: moved to %s, it will be made again", final, aside)
-        _record_of(final).unlink(missing_ok=True)
-        final.replace(aside)
+        discard(_record_of(final))
+        move(final, aside)
         for path in sorted(folder.iterdir(), key=_modified)[:-_QUARANTINED_AT_MOST]:
-            path.unlink(missing_ok=True)
+            discard(path)
 
     def remove(self, name: str) -> None:
         """Delete a file; whoever has it open or mapped keeps it."""
         self._verified.pop(name, None)
-        _record_of(self._root / name).unlink(missing_ok=True)
-        (self._root / name).unlink(missing_ok=True)
+        discard(_record_of(self._root / name))
+        discard(self._root / name)
 
     def entries(self) -> Iterator[Entry]:
         """Yield all finished files."""
@@ -136,16 +140,16 @@ class Shelf:
         for folder in (*_FOLDERS, *_SMALL_FOLDERS):
             for path in self._root.glob(f"{folder}/{TEMPORARY}*"):
                 if path.name.removeprefix(TEMPORARY).partition("-")[0] not in living:
-                    path.unlink(missing_ok=True)
+                    discard(path)
         if not living:
             for final in self._files():
                 if not _record_of(final).exists():
-                    final.unlink(missing_ok=True)
+                    discard(final)
 
     def empty_quarantine(self) -> None:
         """Delete the damaged files that were kept for a look."""
         for path in self._root.glob(f"{_QUARANTINE}/*"):
-            path.unlink(missing_ok=True)
+            discard(path)
 
     def _files(self) -> Iterator[Path]:
         for folder in _FOLDERS:

@@ -325,7 +325,7 @@ class Loader:
             return
         self._restored = True
         for kept in await asyncio.to_thread(state.read_wishes, self._store):
-            name = Namespace(kept.namespace)
+            name = kept.namespace
             specs = tuple(one.spec for one in kept.skills)
             restored = Wish(name, specs, kept.native_tools, kept.mcp_servers)
             if not kept.operator:

@@ -15,7 +15,7 @@ import msgspec
 
 from daemon.catalogue import Served, ServedSkill
 from daemon.errors import DaemonError
-from daemon.names import Digest
+from daemon.names import Digest, Namespace
 from daemon.namespaces.desired import Wish
 from daemon.reconcile.ports import StateStore
 from daemon.skill import ChatSpec, SkillSpec
@@ -50,7 +50,7 @@ class StoredChat(msgspec.Struct, frozen=True, tag="chat"):
 class StoredWish(msgspec.Struct, frozen=True):
     """A namespace's wish; `operator` tells who owns it."""
 
-    namespace: str
+    namespace: Namespace
     operator: bool
     skills: list[StoredSkill | StoredChat]
     native_tools: tuple[str, ...]

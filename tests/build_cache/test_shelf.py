@@ -43,7 +43,13 @@ def empty(file: Path) -> None:
     file.write_bytes(b"")
 
 
-@pytest.mark.parametrize("damage", [flip, truncate, zero, empty])
+def replace_by_directory(file: Path) -> None:
+    """What no program of ours does."""
+    file.unlink()
+    (file / "below").mkdir(parents=True)
+
+
+@pytest.mark.parametrize("damage", [flip, truncate, zero, empty, replace_by_directory])
 @pytest.mark.parametrize("anew", [True, False], ids=["new process", "same process"])
 def test_a_damaged_file_is_put_aside(tmp_path: Path, damage: object, anew: bool) -> None:
     """It is kept for a look, and not handed out; nor is the next one of that name at fault."""
@@ -132,3 +138,21 @@ def test_a_removed_file_stays_readable_for_those_who_have_it(tmp_path: Path) -> 
         assert reader.read() == CONTENT
     assert shelf.get(NAME) is None
     assert not shelf.check(NAME)
+
+
+@pytest.mark.parametrize("suffix", ["", ".json"], ids=["file", "record"])
+def test_a_directory_in_the_way_is_cleared_away(tmp_path: Path, suffix: str) -> None:
+    """Or the Skill could never be served again."""
+    shelf = Shelf(tmp_path)
+    final = put(shelf, tmp_path)
+    replace_by_directory(final.with_name(final.name + suffix))
+    put(shelf, tmp_path)
+    assert shelf.get(NAME)
+
+    for _ in range(2):  # the second time, there is one in quarantine
+        replace_by_directory(final.with_name(final.name + suffix))
+        assert shelf.get(NAME) is None
+        put(shelf, tmp_path)
+    assert shelf.get(NAME)
+    shelf.empty_quarantine()
+    assert list((tmp_path / "quarantine").iterdir()) == []

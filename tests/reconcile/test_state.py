@@ -50,3 +50,16 @@ def test_a_damaged_state_is_none(tmp_path: Path) -> None:
     for damage in (b"", b"{", b"[1]", b'[{"revision": "x", "since": 3}]'):
         store.write_state(state.SERVED, damage)
         assert state.read_served(store) == []
+
+
+def test_wishes_by_other_rules_are_left_aside(tmp_path: Path) -> None:
+    """Another version of skilld may have allowed other names."""
+    store = FakeStore(tmp_path)
+    state.write_wishes(store, [(Wish(Namespace("team"), (SKILL,)), False)])
+    text = store.read_state(state.WISHES) or b""
+    assert state.read_wishes(store)
+
+    for name in (b'"namespace":"team"', b'"name":"a"'):
+        key = name.partition(b":")[0]
+        store.write_state(state.WISHES, text.replace(name, key + b':"T E A M"'))
+        assert state.read_wishes(store) == []
