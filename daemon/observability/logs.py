@@ -22,8 +22,14 @@ _LEVELS = {
 }
 
 
-# At info these log whole URLs, query and all, and the ids of sessions.
-_QUIET = {"httpx2": logging.WARNING, "httpx": logging.WARNING, "mcp": logging.WARNING}
+_QUIET = {
+    # At info these log whole URLs, query and all, and the ids of sessions.
+    "httpx2": logging.WARNING,
+    "httpx": logging.WARNING,
+    "mcp": logging.WARNING,
+    # Logs each attempt; `tracing` logs outages.
+    "opentelemetry": logging.CRITICAL,
+}
 
 
 class _Json(logging.Formatter):

@@ -5,19 +5,22 @@ The reference's span names are kept. Leaves out passing a caller's trace headers
 is off: the API does that without any span.
 """
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from opentelemetry.propagators.textmap import default_getter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 Headers = tuple[tuple[str, str], ...]
 Attributes = Mapping[str, str | int | float]
+
+_log = logging.getLogger(__name__)
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 
@@ -83,12 +86,47 @@ class Tracing:
             span.end()
 
     def close(self) -> None:
-        """Export what is left; blocks for at most the exporter's time-out."""
+        """Export what is left; blocks for some seconds where the collector does not answer."""
         self._provider.shutdown()
 
 
-def otlp(endpoint: str, *, version: str, ratio: float) -> Tracing:
-    """Export to an OTLP/HTTP collector at *endpoint*, for example `http://collector:4318`."""
+class Outages(SpanExporter):
+    """
+    Logs an outage of the collector behind *inner* when it begins and when it is over.
+
+    Spans of that time are lost. Owned by its processor, whose thread alone exports.
+    """
+
+    def __init__(self, inner: SpanExporter) -> None:
+        self._inner = inner
+        self._failing = False
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Pass them on."""
+        result = self._inner.export(spans)
+        failing = result is not SpanExportResult.SUCCESS
+        if failing and not self._failing:
+            _log.error("traces can't be exported: LOG_LEVEL=info,opentelemetry=warning tells why")
+        elif self._failing and not failing:
+            _log.info("traces can be exported again")
+        self._failing = failing
+        return result
+
+    def shutdown(self) -> None:
+        """End what is under way."""
+        self._inner.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Nothing is held here."""
+        return self._inner.force_flush(timeout_millis)
+
+
+def otlp(endpoint: str, *, version: str, ratio: float, patience: float = 3.0) -> Tracing:
+    """
+    Export to an OTLP/HTTP collector at *endpoint*, for example `http://collector:4318`.
+
+    *patience* (seconds) bounds one export, retries included: the last one holds up the shutdown.
+    """
     # Imported here because it costs every start a tenth of its time, and few export.
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
         OTLPSpanExporter,
@@ -99,7 +137,8 @@ def otlp(endpoint: str, *, version: str, ratio: float) -> Tracing:
         if endpoint.rstrip("/").endswith("/v1/traces")
         else f"{endpoint.rstrip('/')}/v1/traces"
     )
-    return Tracing(BatchSpanProcessor(OTLPSpanExporter(endpoint=url)), version=version, ratio=ratio)
+    exporter = Outages(OTLPSpanExporter(endpoint=url, timeout=patience))
+    return Tracing(BatchSpanProcessor(exporter), version=version, ratio=ratio)
 
 
 def outgoing() -> Headers:

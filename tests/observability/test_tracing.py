@@ -1,10 +1,19 @@
+import gzip
+import logging
+import socket
+import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
 
 import pytest
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from daemon.observability.tracing import Tracing, failed, outgoing
+from daemon.observability.tracing import Outages, Tracing, failed, otlp, outgoing
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -63,3 +72,90 @@ def test_failures_are_marked(tracing: Tracing, spans: InMemorySpanExporter) -> N
 def test_outside_of_spans_there_is_nothing_to_pass_on() -> None:
     """No header of zeros."""
     assert outgoing() == ()
+
+
+class Collector(BaseHTTPRequestHandler):
+    """Takes what is exported; answers as its server's `statuses` say, then with 200."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        server: Any = self.server
+        server.taken.append((self.path, gunzipped(self.headers, body)))
+        self.send_response(server.statuses.pop(0) if server.statuses else 200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing: the base class prints."""
+
+
+def gunzipped(headers: Any, body: bytes) -> bytes:
+    """The body without its coding, if it has one."""
+    return gzip.decompress(body) if headers.get("Content-Encoding") == "gzip" else body
+
+
+@pytest.fixture
+def collector() -> Iterator[Any]:
+    """A server that speaks OTLP over HTTP."""
+    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    server.taken, server.statuses = [], []
+    thread = Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("path", ["", "/", "/v1/traces"])
+def test_spans_reach_a_collector(collector: Any, path: str) -> None:
+    """With or without the path that OTLP says; what is left is sent at the end."""
+    tracing = otlp(f"http://127.0.0.1:{collector.server_port}{path}", version="1.2", ratio=1.0)
+    with tracing.request("GET /", {}):
+        pass
+
+    tracing.close()
+
+    ((where, body),) = collector.taken
+    (batch,) = ExportTraceServiceRequest.FromString(body).resource_spans
+    attributes = {one.key: one.value.string_value for one in batch.resource.attributes}
+    assert where == "/v1/traces"
+    assert (attributes["service.name"], attributes["service.version"]) == ("skilld", "1.2")
+    assert [span.name for span in batch.scope_spans[0].spans] == ["GET /"]
+
+
+def test_an_outage_of_the_collector_is_logged_once(
+    collector: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """When it begins and when it is over, not at each attempt."""
+    collector.statuses += [400, 400, 200]
+    endpoint = f"http://127.0.0.1:{collector.server_port}/v1/traces"
+    exporter = Outages(OTLPSpanExporter(endpoint=endpoint))
+    tracing = Tracing(SimpleSpanProcessor(exporter), version="1", ratio=1.0)
+    caplog.set_level(logging.INFO, "daemon")
+
+    for _ in range(4):
+        with tracing.request("GET /", {}):
+            pass
+    tracing.close()
+
+    ours = [one.getMessage() for one in caplog.records if one.name.startswith("daemon")]
+    assert ours == [
+        "traces can't be exported: LOG_LEVEL=info,opentelemetry=warning tells why",
+        "traces can be exported again",
+    ]
+    assert len(collector.taken) == 4
+
+
+def test_a_collector_that_does_not_answer_hardly_holds_up_the_end() -> None:
+    """Kubernetes kills what takes too long."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        tracing = otlp(endpoint, version="1", ratio=1.0, patience=0.1)
+        with tracing.request("GET /", {}):
+            pass
+        began = time.monotonic()
+
+        tracing.close()
+
+        assert time.monotonic() - began < 3
