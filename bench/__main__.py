@@ -42,6 +42,7 @@ ROWS: dict[str, Callable[[Stage], Row]] = {
     "waiting": hosting.waiting,
     "chunking": texts.chunking,
     "search": texts.search,
+    "hybrid-search": texts.hybrid_search,
 }
 _VERDICT = {True: "[green]met[/]", False: "[red]missed[/]", None: ""}
 

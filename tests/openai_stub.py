@@ -1,5 +1,6 @@
 """An OpenAI-compatible backend: answers `Hello` or what it is told, whole or in pieces."""
 
+import random
 from typing import Any
 
 from aiohttp import web
@@ -7,11 +8,16 @@ from aiohttp import web
 from tests.inference_stub import Handler, StubBackend, error, main, refused
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+DIMENSIONS = 768
 _HEAD = {"id": "chatcmpl-1", "created": 1700000000, "system_fingerprint": "fp_1"}
 
 
 def routes(stub: StubBackend) -> dict[str, Handler]:
-    """`/chat/completions` and `/completions`; `stub.replies` are answers or lists of chunks."""
+    """
+    `/chat/completions`, `/completions`, `/embeddings`.
+
+    `stub.replies` are answers or lists of chunks, for the first two.
+    """
 
     async def chat(request: web.Request) -> web.StreamResponse:
         body = await _admit(stub, request, needs="messages")
@@ -29,7 +35,18 @@ def routes(stub: StubBackend) -> dict[str, Handler]:
         choices = [{"text": "Hello"}, {"text": ""}]
         return await _stream(stub, request, body, kind="text_completion", choices=choices)
 
-    return {"/chat/completions": chat, "/completions": complete}
+    async def embed(request: web.Request) -> web.StreamResponse:
+        body = await _admit(stub, request, needs="input")
+        rows = [{"index": n, "embedding": _vector(text)} for n, text in enumerate(body["input"])]
+        return web.json_response({"data": rows})
+
+    return {"/chat/completions": chat, "/completions": complete, "/embeddings": embed}
+
+
+def _vector(text: str) -> list[float]:
+    """Always the same for a text, and of a usual length."""
+    draw = random.Random(text)
+    return [draw.uniform(-1, 1) for _ in range(DIMENSIONS)]
 
 
 async def _admit(stub: StubBackend, request: web.Request, *, needs: str) -> Any:
