@@ -57,7 +57,7 @@ class Claim:
             self._descriptor = None
         make_private(self._folder)
         make_private(self._lock.with_suffix(""))
-        self._descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._descriptor = os.open(self._lock, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
 
     def release(self) -> None:
@@ -98,4 +98,5 @@ def _held(lock: Path) -> bool:
 def _remove(lock: Path) -> None:
     """The lock goes last: a folder without one would be nobody's."""
     shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-    lock.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # read-only by now: nobody holds it, so another one may
+        lock.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from the machine (`machine`).
 """
 
 import hashlib
+import re
 from dataclasses import astuple, dataclass
 from typing import Literal
 
@@ -49,6 +50,11 @@ def skill_file(digest: Digest, variant: Variant, build: Build) -> str:
 def module_file(sha256: str, build: Build) -> str:
     """Return where a compiled shared module is kept; *sha256* (hex) is that of its source."""
     return f"modules/{sha256}-{build.fingerprint}.cwasm"
+
+
+def digest_hex(name: str) -> str:
+    """Return the hex digits at the begin of a file's name: whose component it is or is made of."""
+    return re.split(r"[-.]", name.rpartition("/")[2], maxsplit=1)[0]
 
 
 def artifact_id(digest: Digest, variant: Variant, build: Build) -> str:

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Set
 from pathlib import Path
 
 import msgspec
@@ -134,6 +134,12 @@ class Shelf:
                 yield Entry(str(final.relative_to(self._root)), final.stat().st_size, used)
             except FileNotFoundError:
                 continue
+
+    def forget_metadata(self, kept: Set[str]) -> None:
+        """Delete the metadata of Skills of which nothing else is left; *kept* are hex digests."""
+        for path in self._root.glob("metadata/*"):
+            if path.name not in kept and not path.name.startswith(TEMPORARY):
+                discard(path)
 
     def sweep(self, living: Collection[str]) -> None:
         """Delete what was never finished, except by processes whose tokens are in *living*."""

@@ -38,6 +38,7 @@ from daemon.build_cache.key import (
     Variant,
     artifact_id,
     component_file,
+    digest_hex,
     module_file,
     skill_file,
 )
@@ -248,9 +249,10 @@ class Store:
             chosen = frozenset(victims(entries, budget=limit, pinned=pinned))
             for name in chosen:
                 self._shelf.remove(name)
-            kept = sum(entry.size for entry in entries if entry.name not in chosen)
+            kept = [entry for entry in entries if entry.name not in chosen]
+            self._shelf.forget_metadata({digest_hex(entry.name) for entry in kept})
             # Half of it: another process may share the directory and count on the same room.
-            self._room = (self._budget - kept) // 2
+            self._room = (self._budget - sum(entry.size for entry in kept)) // 2
         return sorted(chosen)
 
     # For the command line

@@ -44,7 +44,7 @@ def is_updating(directory: Path) -> bool:
         age = time.time() - (git / "index.lock").stat().st_mtime
     except OSError:
         return False
-    return age < _STALE_LOCK
+    return 0.0 <= age < _STALE_LOCK  # one from the future: the clock was set back
 
 
 def _head(git: Path) -> str | None:

@@ -63,5 +63,7 @@ def _translated(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise DaemonError(
-            ErrorKind.CACHE_UNUSABLE, f"{path.parent} can't be written: {error.strerror}"
+            ErrorKind.CACHE_UNUSABLE,
+            f"{path.parent} can't be written: {error.strerror}; see that the disk has room and "
+            "skilld may write there",
         ) from error

@@ -53,3 +53,26 @@ def test_a_claim_survives_that_the_cache_is_wiped(tmp_path: Path) -> None:
     one.release()
     assert two.others() == {}
     assert list((tmp_path / "claims").iterdir()) == []
+
+
+_GIVES_UP = """
+import os, sys
+from pathlib import Path
+from daemon.build_cache.claims import Claim
+claim = Claim(Path(sys.argv[1]))
+claim.update(pinned={"ours"})
+(Path(sys.argv[1]) / "claims").chmod(0o500)
+if os.geteuid() == 0:
+    os.setuid(65534)  # root may write everywhere
+claim.release()
+"""
+
+
+def test_a_claim_can_be_given_up_on_a_disk_that_became_read_only(tmp_path: Path) -> None:
+    """It ends with the process anyway, which must not fail over it; the next one cleans up."""
+    subprocess.run([sys.executable, "-c", _GIVES_UP, str(tmp_path)], check=True)
+    assert list((tmp_path / "claims").glob("*.lock"))
+
+    (tmp_path / "claims").chmod(0o700)
+    assert Claim(tmp_path).others() == {}
+    assert list((tmp_path / "claims").iterdir()) == []

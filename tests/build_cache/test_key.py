@@ -2,7 +2,14 @@
 
 from dataclasses import fields, replace
 
-from daemon.build_cache.key import Build, artifact_id, component_file, module_file, skill_file
+from daemon.build_cache.key import (
+    Build,
+    artifact_id,
+    component_file,
+    digest_hex,
+    module_file,
+    skill_file,
+)
 from daemon.names import Digest
 
 DIGEST = Digest("sha256:" + "a" * 64)
@@ -32,3 +39,9 @@ def test_files_are_named_by_content_variant_and_build() -> None:
     assert skill_file(DIGEST, "split", BUILD) != skill_file(DIGEST, "split", other)
     assert module_file("b" * 64, BUILD) != module_file("b" * 64, other)
     assert artifact_id(DIGEST, "split", BUILD) != artifact_id(DIGEST, "split", other)
+
+
+def test_a_file_tells_whose_it_is() -> None:
+    """Be it pulled or compiled."""
+    for name in (component_file(DIGEST), skill_file(DIGEST, "split", BUILD)):
+        assert digest_hex(name) == DIGEST.hex

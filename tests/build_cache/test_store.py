@@ -185,6 +185,21 @@ def test_metadata_and_failures_are_remembered(store: Store) -> None:
     assert failed.failure == Failure("skill-trapped", "it trapped")
 
 
+def test_metadata_goes_with_the_last_file_of_its_skill(tmp_path: Path) -> None:
+    """Or each version ever deployed would leave some."""
+    store = opened(tmp_path, budget=2 * len(CONTENT))
+    for letter in "ab":
+        pull(store, letter)
+        store.put_metadata(digest(letter), SkillMetadata(letter), None)
+
+    pull(store, "c")
+
+    assert store.metadata(digest("a")) is None
+    assert store.metadata(digest("b")) is not None
+    store.prune()
+    assert list((tmp_path / "metadata").iterdir()) == []
+
+
 def test_state_is_replaced_in_one_step_and_checked(store: Store, tmp_path: Path) -> None:
     """Last-known-good, for example."""
     assert store.read_state("good") is None

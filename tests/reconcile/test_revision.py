@@ -1,3 +1,5 @@
+import os
+import time
 from pathlib import Path
 
 from daemon.reconcile.revision import commit_of, git_directory, is_updating
@@ -50,6 +52,12 @@ def test_a_lock_means_that_git_is_writing(tmp_path: Path) -> None:
     assert git_directory(tmp_path / "team") == tmp_path / ".git"
     assert not is_updating(tmp_path / "team")
 
-    (tmp_path / ".git" / "index.lock").touch()
+    lock = tmp_path / ".git" / "index.lock"
+    lock.touch()
 
     assert is_updating(tmp_path / "team")
+
+    for age in (-3600, 3600):  # the clock was set back, or git has crashed
+        changed = time.time() - age
+        os.utime(lock, (changed, changed))
+        assert not is_updating(tmp_path / "team")
