@@ -137,6 +137,7 @@ async def finish_head(request: web.Request, response: web.StreamResponse) -> Non
     """Complete the head of a response about to be sent, and report it."""
     headers = response.headers
     headers["Server"] = SERVER
+    headers["X-Content-Type-Options"] = "nosniff"  # what a Skill returns is never a page
     for name, value in request.get(TRACE, ()):
         headers[name] = value
     services = request.app[SERVICES]

@@ -65,6 +65,14 @@ async def test_the_server_names_neither_library_nor_version(serve: Serve) -> Non
         assert answer.headers["Server"] == "skilld"
 
 
+async def test_browsers_do_not_guess_what_an_answer_is(serve: Serve) -> None:
+    """A Skill's text is no page, whatever it says."""
+    running = await serve(skills=ScriptedSkills({"team/echo": echo}))
+
+    async with running.http.post(RUN, data=b'"<script>"', headers=JSON) as answer:
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
 async def test_errors_are_counted_by_their_code(serve: Serve) -> None:
     """A status has many causes; paths that do not exist are no errors of ours."""
     failed: list[ErrorKind] = []

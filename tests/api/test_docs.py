@@ -2,8 +2,10 @@
 
 import asyncio
 import re
+from base64 import b64encode
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
+from hashlib import sha256
 from threading import Thread
 from typing import Any
 
@@ -216,6 +218,19 @@ async def test_pages_load_nothing_from_other_hosts(serve: Serve, path: str) -> N
 
     assert answer.content_type == "text/html"
     assert "//" not in text.replace("<!doctype", "")
+
+
+async def test_pages_run_their_own_script_only(serve: Serve) -> None:
+    """Callers type tokens into the viewer. Its policy names the script that starts it."""
+    running = await serve()
+
+    async with running.http.get("/api-docs") as answer:
+        (script,) = re.findall(r"<script>(.*)</script>", await answer.text())
+        policy = answer.headers["Content-Security-Policy"]
+
+    assert f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert '"/openapi.json"' in script
 
 
 async def test_every_file_of_the_viewer_is_there(serve: Serve) -> None:
