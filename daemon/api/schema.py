@@ -26,7 +26,7 @@ from daemon.namespaces.status import (
     SkillStatus,
     condition,
 )
-from daemon.skill import Failure, World
+from daemon.skill import Failure, SkillKind, World
 
 JsonObject = dict[str, Any]
 
@@ -54,16 +54,23 @@ def metadata(described: Described) -> JsonObject:
 def skills(catalogue: Catalogue) -> dict[SkillPath, str]:
     """All configured Skills, served or not yet, as `chat` or `programmable`."""
     wanted = {
-        SkillPath(status.name, skill.name): "programmable"
+        SkillPath(status.name, skill.name): _type(None, skill)
         for status in catalogue.statuses.values()
         for skill in status.skills.values()
-        if skill.wanted_tag is not None or skill.wanted_digest is not None
+        if skill.wanted_tag or skill.wanted_digest or _awaits_chat(skill)
     }
     return wanted | {path: _type(skill) for path, skill in catalogue.served.items()}
 
 
-def _type(skill: Served) -> str:
-    return "chat" if isinstance(skill, ServedChat) else "programmable"
+def _type(served: Served | None, status: SkillStatus | None = None) -> str:
+    if served is not None:
+        return "chat" if isinstance(served, ServedChat) else "programmable"
+    return "chat" if status and _awaits_chat(status) else "programmable"
+
+
+def _awaits_chat(skill: SkillStatus) -> bool:
+    """A chat Skill has no tag, and only its kind is known before anything is served."""
+    return skill.wanted_tag is None and skill.kind is SkillKind.MESSAGE_STREAM
 
 
 def catalogue_entries(catalogue: Catalogue) -> list[JsonObject]:
@@ -82,7 +89,7 @@ def _entry(path: SkillPath, served: Served | None, status: SkillStatus | None) -
     return {
         "namespace": str(path.namespace),
         "name": str(path.name),
-        "type": _type(served) if served else "programmable",
+        "type": _type(served, status),
         "status": _state(status) if status else ConditionType.READY.value,
         "message": _message(status),
         **_answering(served),

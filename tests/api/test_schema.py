@@ -9,6 +9,8 @@ from daemon.catalogue import Catalogue, NamespaceTools
 from daemon.csi.interface import Tool
 from daemon.csi.mcp.status import ServerStatus
 from daemon.names import SkillName, SkillPath
+from daemon.namespaces.status import NamespaceStatus, SkillStatus
+from daemon.skill import SkillKind
 from tests.api.statuses import CHAT, DIGEST, HELLO, REVISION, TEAM, catalogue, team
 from tests.fakes_api import Metadata
 
@@ -64,6 +66,16 @@ def test_configured_skills_are_those_wanted_or_served() -> None:
         broken: "programmable",
     }
     assert schema.skills(Catalogue()) == {}
+
+
+def test_a_chat_skill_is_one_before_it_is_served() -> None:
+    """No component has to tell."""
+    made = Catalogue()
+    waiting = SkillStatus(CHAT.name, (), kind=SkillKind.MESSAGE_STREAM)
+    made.report(NamespaceStatus(TEAM, "a file", "team", (), skills={CHAT.name: waiting}))
+
+    assert schema.skills(made) == {CHAT: "chat"}
+    assert [entry["type"] for entry in schema.catalogue_entries(made)] == ["chat"]
 
 
 def test_a_namespace_tells_problems_conditions_and_history() -> None:
