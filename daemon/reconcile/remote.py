@@ -7,7 +7,9 @@ keeps what was fetched before. Leaves out what the text means (`namespaces/confi
 
 import asyncio
 import hashlib
+import os
 import random
+import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -153,11 +155,16 @@ def _shown(url: str) -> str:
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as stream:
-            data = stream.read(_LIMIT + 1)
+        # Without O_NONBLOCK, opening a named pipe would wait for its writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as stream:
+            is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            data = stream.read(_LIMIT + 1) if is_file else b""
     except OSError as error:
         text = f"{path} can't be read: {error.strerror}"
         raise DaemonError(ErrorKind.NOT_IN_REGISTRY, text) from error
+    if not is_file:
+        raise DaemonError(ErrorKind.NOT_IN_REGISTRY, f"{path} is not a regular file")
     if len(data) > _LIMIT:
         raise _too_large()
     return data

@@ -1,4 +1,6 @@
 import asyncio
+import gzip
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -136,6 +138,95 @@ async def test_nobody_listening_is_a_failure(remotes: Remotes) -> None:
 
     assert known.failure is not None
     assert known.failure.kind == "registry-unavailable"
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "repeat"),
+    [(b"", b""), (b"HTTP/1.1 200", b""), (HEAD, b""), (HEAD, b"1\r\n#\r\n"), (b"", b"X: y\r\n")],
+    ids=["silence", "half a line", "no body", "drop by drop", "no HTTP"],
+)
+async def test_an_answer_that_does_not_end_is_given_up(head: bytes, repeat: bytes) -> None:
+    """After the time for all of it, however lively the connection is."""
+    stop, gone = asyncio.Event(), asyncio.Event()
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            writer.write(head)
+            while not stop.is_set():
+                writer.write(repeat)
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+            gone.set()
+
+    remotes = Remotes(interval=0.0, timeout=0.3)
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        known = await fetched(remotes, RemoteNamespace(f"http://{host}:{port}/n.toml"))
+        stop.set()
+        await gone.wait()
+        await remotes.close()
+
+    assert known.failure is not None
+    assert known.failure.kind == "registry-unavailable"
+
+
+def redirect(place: str) -> web.Response:
+    """An answer that leads elsewhere."""
+    return web.Response(status=302, headers={"Location": place})
+
+
+async def test_a_redirect_is_followed_without_the_token(site: Site, remotes: Remotes) -> None:
+    """The operator gave it for one host only; a circle of redirects has an end."""
+    elsewhere = site.url.replace("127.0.0.1", "localhost")
+    answers = [web.Response(text="skills = [] # moved"), redirect(elsewhere)]
+    site.answer = answers.pop
+    source = RemoteNamespace(site.url, token=Secret("hush"))
+
+    assert (await fetched(remotes, source)).data == b"skills = [] # moved"
+    first, second = site.requests
+    assert first.headers["Authorization"] == "Bearer hush"
+    assert "Authorization" not in second.headers
+
+    site.requests.clear()
+    site.answer = lambda: redirect(site.url)
+    known = await fetched(remotes, source)
+    assert known.failure is not None
+    assert len(site.requests) < 10
+
+    site.answer = lambda: redirect("file:///etc/passwd")
+    known = await fetched(remotes, source)
+    assert known.data == b"skills = [] # moved"
+    assert known.failure is not None
+
+
+async def test_a_small_answer_that_unpacks_to_a_huge_one_is_refused(
+    site: Site, remotes: Remotes
+) -> None:
+    """The limit holds for what is read, not for what is sent."""
+    bomb = gzip.compress(bytes(64 << 20))
+    site.answer = lambda: web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
+
+    known = await fetched(remotes, RemoteNamespace(site.url))
+
+    assert known.data is None
+    assert known.failure is not None
+
+
+async def test_a_pipe_at_a_file_url_holds_nobody_up(tmp_path: Path, remotes: Remotes) -> None:
+    """Nobody may ever write to it."""
+    os.mkfifo(tmp_path / "n.toml")
+
+    known = await fetched(remotes, RemoteNamespace(f"file://{tmp_path / 'n.toml'}"))
+
+    assert known.failure is not None
+    assert "not a regular file" in known.failure.message
 
 
 async def test_a_file_url_is_read_again_and_again(tmp_path: Path, remotes: Remotes) -> None:
