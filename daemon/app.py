@@ -346,9 +346,14 @@ async def _listen(settings: Settings, server: Server) -> None:
         bound = await server.start(api=settings.kernel_address, metrics=settings.metrics_address)
     except OSError as error:
         raise DaemonError(ErrorKind.CONFIGURATION, f"can't listen: {error.strerror}") from error
-    _log.info("skilld %s listening on http://%s:%d", __version__, *bound.api)
+    _log.info("skilld %s listening on %s", __version__, _url(bound.api))
     if bound.metrics is not None:
-        _log.info("metrics on http://%s:%d/metrics", *bound.metrics)
+        _log.info("metrics on %s/metrics", _url(bound.metrics))
+
+
+def _url(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 async def _reconcile(parts: _Parts, tasks: Tasks) -> None:

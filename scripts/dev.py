@@ -33,10 +33,14 @@ Edit namespaces/example/namespace.toml and call again. Ctrl-C ends.
 
 def main() -> int:
     environment = {**SETTINGS, **os.environ}
+    address = environment["KERNEL_ADDRESS"]
+    if readiness(address) is not None:
+        sys.exit(
+            f"{address} is taken: end what listens there, or set KERNEL_ADDRESS to another one"
+        )
     ended = threading.Event()
     command = [str(Path(sys.executable).with_name("skilld")), "serve"]
     with subprocess.Popen(command, env=environment) as server:
-        address = environment["KERNEL_ADDRESS"]
         threading.Thread(target=announce, args=(address, ended), daemon=True).start()
         while server.returncode is None:
             # On Ctrl-C the server has had the signal too, and takes its time to drain.

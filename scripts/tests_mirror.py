@@ -16,7 +16,6 @@ FREE_FOLDERS = frozenset({"bench", "docs", "e2e", "poison", "skills", "wit"})
 # Modules that have nothing to test alone, with where they are tested.
 ELSEWHERE: dict[str, str] = {
     "daemon/__main__.py": "every test that starts a daemon",
-    "scripts/dev.py": "by hand: `make dev`",
 }
 
 
