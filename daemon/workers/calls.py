@@ -6,6 +6,7 @@ may be slower than the guest. Leaves out workers: the supervisor moves calls bet
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass
 
@@ -35,7 +36,7 @@ class Invocation:
     caller: csi.Caller
 
 
-class Call(Ticket):
+class Call(Ticket, ABC):
     """
     A call from admission to its end. Owned by the supervisor.
 
@@ -79,9 +80,9 @@ class Call(Ticket):
     def emit(self, event: StreamEvent) -> None:
         """Take a tool's event; only streams show them."""
 
+    @abstractmethod
     def conclude(self, output: bytes | None, *, error: DaemonError | None) -> None:
         """Tell who waits: exactly one of *output* (None for streams) and *error* counts."""
-        raise NotImplementedError
 
     async def room(self) -> None:
         """Wait until the reader has taken enough for the guest to go on."""
