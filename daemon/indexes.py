@@ -14,7 +14,7 @@ import aiohttp
 
 from daemon.csi.inference.connections import open_session
 from daemon.csi.inference.http import Backend, Bounds
-from daemon.csi.search.document_index import BOUNDS, DocumentIndex
+from daemon.csi.search.document_index import BOUNDS, NAME, DocumentIndex
 from daemon.errors import DaemonError, ErrorKind
 from daemon.secret import Secret
 from daemon.settings.model import Settings
@@ -40,7 +40,7 @@ def service(settings: Settings, session: aiohttp.ClientSession) -> DocumentIndex
     url = settings.document_index_url
     if not url or url.startswith(_EMBEDDED):
         return None
-    return DocumentIndex(Backend(session, url, bounds=BOUNDS))
+    return DocumentIndex(Backend(session, url, name=NAME, bounds=BOUNDS))
 
 
 @asynccontextmanager

@@ -1,5 +1,5 @@
 """
-The connections to inference backends: one pool for all calls, and what its errors mean.
+The connections to backends: one pool for all calls, and what its errors mean.
 
 The only module here that knows aiohttp's errors. Leaves out when to repeat a request (`http`),
 but tells when that is safe.
@@ -19,8 +19,13 @@ _CONNECTIONS = 4096
 
 @dataclass(slots=True)
 class Progress:
-    """How far one request came; owned by who sends it, written by the session's traces."""
+    """
+    How far one request came; owned by who sends it, written by the session's traces.
 
+    `who` is asked, in the words of errors.
+    """
+
+    who: str
     queued: bool = False
     reused: bool = False
 
@@ -78,42 +83,42 @@ def explain_failure(error: Exception, progress: Progress) -> Failed:
     """
     if isinstance(error, TimeoutError):
         return _explain_timeout(error, progress)
+    who = progress.who
     match error:
         case aiohttp.ClientSSLError() | aiohttp.ClientConnectorCertificateError():
-            return Failed(_unreachable("there is no secure connection to it"))
+            return Failed(_unreachable("there is no secure connection to it", who))
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | ValueError():
-            reason = "the URL or token of the inference backend is not valid"
+            reason = f"the URL or token of {who} is not valid"
             return Failed(DaemonError(ErrorKind.CONFIGURATION, reason))
         case aiohttp.ClientConnectorError():
-            return Failed(_unreachable(_reason(error)), repeatable=True)
+            return Failed(_unreachable(_reason(error), who), repeatable=True)
         case aiohttp.ServerDisconnectedError() | OSError():
-            return Failed(broken("before its answer"), repeatable=progress.reused)
+            return Failed(broken("before its answer", who), repeatable=progress.reused)
         case _:
-            return Failed(_unreachable("what it answers is not HTTP"))
+            return Failed(_unreachable("what it answers is not HTTP", who))
 
 
 def _explain_timeout(error: TimeoutError, progress: Progress) -> Failed:
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return Failed(too_slow("can't be reached"), repeatable=True)
-    return Failed(too_slow("has no free connection" if progress.queued else "did not answer"))
+        return Failed(too_slow("can't be reached", progress.who), repeatable=True)
+    what = "has no free connection" if progress.queued else "did not answer"
+    return Failed(too_slow(what, progress.who))
 
 
-def too_slow(what: str) -> DaemonError:
+def too_slow(what: str, who: str) -> DaemonError:
     """*what* says in a few words how far the backend came."""
-    return DaemonError(ErrorKind.CSI_TIMEOUT, f"the inference backend {what} within the time limit")
+    return DaemonError(ErrorKind.CSI_TIMEOUT, f"{who} {what} within the time limit")
 
 
-def broken(when: str) -> DaemonError:
+def broken(when: str, who: str) -> DaemonError:
     """A connection that ended too early."""
-    return DaemonError(
-        ErrorKind.CSI_UPSTREAM, f"the connection to the inference backend broke {when}"
-    )
+    return DaemonError(ErrorKind.CSI_UPSTREAM, f"the connection to {who} broke {when}")
 
 
-def _unreachable(reason: str) -> DaemonError:
+def _unreachable(reason: str, who: str) -> DaemonError:
     return DaemonError(
         ErrorKind.CSI_UPSTREAM,
-        f"the inference backend can't be reached: {reason}; the operator has to check its URL",
+        f"{who} can't be reached: {reason}; the operator has to check its URL",
     )
 
 

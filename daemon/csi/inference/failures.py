@@ -17,6 +17,7 @@ import msgspec
 
 from daemon.errors import DaemonError, ErrorKind
 
+INFERENCE = "the inference backend"
 NULL = msgspec.Raw(b"null")
 """What an optional raw member is by default; `Raw | None` would refuse every value."""
 
@@ -57,11 +58,16 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a backend was asked, for the texts of errors. `secret` shows up in none of them."""
+    """
+    What a backend was asked, for the texts of errors. `secret` shows up in none of them.
+
+    `who` is the backend, as a caller knows it.
+    """
 
     path: str
     model: str
     secret: str | None = field(default=None, repr=False)
+    who: str = INFERENCE
 
     def quote(self, text: str, *, limit: int = _MAX_TEXT) -> str:
         """Return the backend's *text*, fit to be shown."""
@@ -105,28 +111,27 @@ def explain_refusal(refusal: Refusal, asked: Asked) -> DaemonError:
     """Say it in terms of our kinds."""
     kind = _kind(refusal, asked)
     said = f": {refusal.text}" if refusal.text else ""
+    who = asked.who
     texts = {
         # The text that comes with 401 may quote parts of the key, so it is left out.
-        ErrorKind.CSI_UNAUTHORIZED: "the inference backend refused the token"
+        ErrorKind.CSI_UNAUTHORIZED: f"{who} refused the token"
         + (said if refusal.status == 403 else ""),
         ErrorKind.CSI_UNKNOWN_MODEL: f"the model {asked.model!r} was not found; check the name "
-        "against the models that the inference backend offers",
-        ErrorKind.CSI_NOT_CONFIGURED: f"this inference backend does not support /{asked.path} "
+        f"against the models that {who} offers",
+        ErrorKind.CSI_NOT_CONFIGURED: f"{who} does not support /{asked.path} "
         f"(it answered {refusal.status}); use another function or backend",
-        ErrorKind.CSI_RATE_LIMITED: f"the inference backend limits the rate of requests{said}",
-        ErrorKind.CSI_TIMEOUT: f"the inference backend ran out of time{said}",
-        ErrorKind.CSI_BAD_REQUEST: f"the inference backend refused the request{said}",
+        ErrorKind.CSI_RATE_LIMITED: f"{who} limits the rate of requests{said}",
+        ErrorKind.CSI_TIMEOUT: f"{who} ran out of time{said}",
+        ErrorKind.CSI_BAD_REQUEST: f"{who} refused the request{said}",
     }
     how = "while it answered" if refusal.inside else f"with status {refusal.status}"
-    failed = f"the inference backend failed {how}{said}"
+    failed = f"{who} failed {how}{said}"
     return DaemonError(kind, texts.get(kind, failed), retry_after=refusal.retry_after)
 
 
-def malformed(reason: str) -> DaemonError:
+def malformed(reason: str, who: str = INFERENCE) -> DaemonError:
     """An answer that breaks the protocol; *reason* is in our words, or quoted."""
-    return DaemonError(
-        ErrorKind.CSI_UPSTREAM, f"the inference backend gave a malformed answer: {reason}"
-    )
+    return DaemonError(ErrorKind.CSI_UPSTREAM, f"{who} gave a malformed answer: {reason}")
 
 
 def decode(decoder: msgspec.json.Decoder[_T], text: str | bytes) -> _T:

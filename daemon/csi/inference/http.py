@@ -1,5 +1,5 @@
 """
-One request to an inference backend, bounded in time, size and number of attempts.
+One request to a backend, bounded in time, size and number of attempts.
 
 Repeats only what is safe: no connection, one that was idle and is lost before any answer, or a
 refusal that asks for patience; never a plain 500 (the request may be what breaks the backend), nor
@@ -18,6 +18,7 @@ import aiohttp
 from daemon.csi import interface as csi
 from daemon.csi.inference.connections import Failed, Progress, broken, explain_failure, too_slow
 from daemon.csi.inference.failures import (
+    INFERENCE,
     Asked,
     explain_refusal,
     malformed,
@@ -56,6 +57,15 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """`jitter` returns numbers in [0, 1); `wall_clock` is what a `Retry-After` date means."""
+
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    jitter: Callable[[], float] = random.random
+    wall_clock: Callable[[], float] = time.time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """What to send. `body` None makes it a GET; `model` is for error texts."""
 
@@ -89,18 +99,16 @@ class Backend:
         session: aiohttp.ClientSession,
         url: str,
         *,
+        name: str = INFERENCE,
         bounds: Bounds | None = None,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        jitter: Callable[[], float] = random.random,
-        wall_clock: Callable[[], float] = time.time,
+        waits: Waits | None = None,
     ) -> None:
-        """*jitter* returns numbers in [0, 1); *wall_clock* is what a `Retry-After` date means."""
+        """*name* is for the texts of errors: what the backend is to a caller."""
         self._session = session
         self._url = url.rstrip("/")
+        self._name = name
         self._bounds = bounds or Bounds()
-        self._sleep = sleep
-        self._jitter = jitter
-        self._wall_clock = wall_clock
+        self._waits = waits or Waits()
 
     async def fetch(self, call: Call) -> bytes:
         """Return the whole body of a good answer. Raises DaemonError of the CSI_* kinds."""
@@ -119,16 +127,16 @@ class Backend:
         ends = self._ends(call)
         response = await self._open(call, ends)
         if response.content_type == "application/json":  # no stream: an error with status 200
-            raise refused_inside(await self._beginning(response, ends), call.asked)
+            raise refused_inside(await self._beginning(response, ends), self._asked(call))
         parser = SseParser(max_event=self._bounds.event)
         async with aclosing(self._thought(response, ends)) as pieces:
             async for piece in pieces:
-                for event in _parsed(parser, piece):
+                for event in self._parsed(parser, piece):
                     if event.data == _DONE:
                         await self._drain(response)
                         return
                     if event.type == "error":
-                        raise refused_inside(event.data, call.asked)
+                        raise refused_inside(event.data, self._asked(call))
                     yield event
 
     def _thought(
@@ -146,7 +154,7 @@ class Backend:
                 wait = self._bounds.idle
                 left -= len(piece)
                 if left < 0:
-                    raise malformed(f"it is larger than {self._bounds.answer} bytes")
+                    raise malformed(f"it is larger than {self._bounds.answer} bytes", self._name)
                 yield piece
         finally:
             response.close()  # at once; a connection whose answer is complete is kept
@@ -156,9 +164,18 @@ class Backend:
             async with asyncio.timeout_at(until):
                 return await response.content.readany()
         except TimeoutError as error:
-            raise too_slow("stopped answering in the middle") from error
+            raise too_slow("stopped answering in the middle", self._name) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise broken("in the middle of its answer") from error
+            raise broken("in the middle of its answer", self._name) from error
+
+    def _parsed(self, parser: SseParser, piece: bytes) -> list[SseEvent]:
+        try:
+            return parser.feed(piece)
+        except OversizedEventError as error:
+            raise malformed(str(error), self._name) from error
+
+    def _asked(self, call: Call) -> Asked:
+        return replace(call.asked, who=self._name)
 
     async def _drain(self, response: aiohttp.ClientResponse) -> None:
         """Read the rest, nothing but the end mark, so that the connection can be kept."""
@@ -181,10 +198,10 @@ class Backend:
             out_of_time = self._now() + delay >= ends
             if not outcome.repeatable or attempt >= self._bounds.attempts or out_of_time:
                 raise outcome.error
-            await self._sleep(delay)
+            await self._waits.sleep(delay)
 
     async def _attempt(self, call: Call, ends: float) -> aiohttp.ClientResponse | Failed:
-        progress = Progress()
+        progress = Progress(self._name)
         try:
             response = await self._send(call, ends, progress)
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -208,9 +225,9 @@ class Backend:
 
     async def _refused(self, response: aiohttp.ClientResponse, call: Call, ends: float) -> Failed:
         body = await self._beginning(response, ends)
-        wait = seconds(response.headers.get("Retry-After"), now=self._wall_clock())
-        refusal = read_refusal(response.status, body, call.asked)
-        error = explain_refusal(replace(refusal, retry_after=wait), call.asked)
+        wait = seconds(response.headers.get("Retry-After"), now=self._waits.wall_clock())
+        refusal = read_refusal(response.status, body, self._asked(call))
+        error = explain_refusal(replace(refusal, retry_after=wait), self._asked(call))
         return Failed(error, repeatable=refusal.repeatable and (wait or 0) <= self._bounds.patience)
 
     async def _beginning(self, response: aiohttp.ClientResponse, ends: float) -> bytes:
@@ -225,9 +242,9 @@ class Backend:
 
     def _delay(self, attempt: int, asked: float | None) -> float:
         if asked is not None:
-            return asked + self._bounds.backoff * self._jitter()
+            return asked + self._bounds.backoff * self._waits.jitter()
         grown = min(self._bounds.backoff * 2.0 ** (attempt - 1), self._bounds.longest_backoff)
-        return grown * (0.5 + self._jitter() / 2)
+        return grown * (0.5 + self._waits.jitter() / 2)
 
     def _ends(self, call: Call) -> float:
         whole = self._now() + self._bounds.whole
@@ -237,10 +254,3 @@ class Backend:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
-
-
-def _parsed(parser: SseParser, piece: bytes) -> list[SseEvent]:
-    try:
-        return parser.feed(piece)
-    except OversizedEventError as error:
-        raise malformed(str(error)) from error

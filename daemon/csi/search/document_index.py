@@ -14,6 +14,7 @@ from daemon.csi import interface as csi
 from daemon.csi.inference.http import Backend, Bounds, Call
 from daemon.errors import DaemonError, ErrorKind
 
+NAME = "the Document Index"
 BOUNDS = Bounds(first_byte=10.0, idle=10.0, whole=45.0, answer=32 << 20)
 """Ten seconds per attempt; four attempts."""
 
@@ -52,7 +53,7 @@ class DocumentIndex:
     """See `csi.DocumentIndex`. Without the caller's token all here raise CSI_UNAUTHORIZED."""
 
     def __init__(self, backend: Backend) -> None:
-        """*backend* should keep the times of `BOUNDS`."""
+        """*backend* should have the name `NAME` and keep the times of `BOUNDS`."""
         self._backend = backend
 
     async def search(
@@ -154,13 +155,10 @@ def _decode(decoder: msgspec.json.Decoder[Any], answer: bytes) -> Any:
 
 
 def _retold(error: DaemonError) -> DaemonError:
-    """In terms of the Document Index: the plumbing tells of inference."""
-    if error.kind is ErrorKind.CSI_NOT_CONFIGURED:  # 404
-        return DaemonError(
-            ErrorKind.CSI_NOT_FOUND,
-            "the Document Index knows no such collection, index or document, or the token may not "
-            "see it",
-        )
-    who = "the Document Index"
-    text = error.detail.replace("this inference backend", who).replace("the inference backend", who)
-    return DaemonError(error.kind, text, retry_after=error.retry_after)
+    """What inference does not support, this service does not have: both answer 404."""
+    if error.kind is not ErrorKind.CSI_NOT_CONFIGURED:
+        return error
+    return DaemonError(
+        ErrorKind.CSI_NOT_FOUND,
+        f"{NAME} knows no such collection, index or document, or the token may not see it",
+    )

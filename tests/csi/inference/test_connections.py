@@ -112,7 +112,7 @@ async def test_the_session_tells_which_connection_was_used_before(stub: StubBack
     """Only requests that bring a `Progress` are told."""
     stub.key = None
     async with open_session() as session:
-        first, second = Progress(), Progress()
+        first, second = Progress("it"), Progress("it")
         for progress in (first, None, second):
             url = f"{stub.url}/models/a/tokenizer"
             async with session.get(url, trace_request_ctx=progress) as response:
@@ -127,7 +127,7 @@ async def test_the_session_tells_who_waits_for_a_connection(stub: StubBackend) -
     stub.key = None
     url = f"{stub.url}/models/a/tokenizer"
     async with open_session(connections=1) as session, asyncio.TaskGroup() as group:
-        first, second = Progress(), Progress()
+        first, second = Progress("it"), Progress("it")
         group.create_task(fetch(session, url, first))
         await until(lambda: stub.waiting == 1)
         group.create_task(fetch(session, url, second))
@@ -147,14 +147,24 @@ async def fetch(session: aiohttp.ClientSession, url: str, progress: Progress) ->
 @pytest.mark.parametrize(
     ("error", "progress", "kind", "repeatable"),
     [
-        (aiohttp.ConnectionTimeoutError(), Progress(), ErrorKind.CSI_TIMEOUT, True),
-        (TimeoutError(), Progress(queued=True), ErrorKind.CSI_TIMEOUT, False),
-        (TimeoutError(), Progress(reused=True), ErrorKind.CSI_TIMEOUT, False),
-        (aiohttp.ServerDisconnectedError(), Progress(), ErrorKind.CSI_UPSTREAM, False),
-        (aiohttp.ServerDisconnectedError(), Progress(reused=True), ErrorKind.CSI_UPSTREAM, True),
-        (aiohttp.ClientOSError(104, "reset"), Progress(), ErrorKind.CSI_UPSTREAM, False),
-        (aiohttp.ClientOSError(104, "reset"), Progress(reused=True), ErrorKind.CSI_UPSTREAM, True),
-        (aiohttp.ClientPayloadError(), Progress(reused=True), ErrorKind.CSI_UPSTREAM, False),
+        (aiohttp.ConnectionTimeoutError(), Progress("it"), ErrorKind.CSI_TIMEOUT, True),
+        (TimeoutError(), Progress("it", queued=True), ErrorKind.CSI_TIMEOUT, False),
+        (TimeoutError(), Progress("it", reused=True), ErrorKind.CSI_TIMEOUT, False),
+        (aiohttp.ServerDisconnectedError(), Progress("it"), ErrorKind.CSI_UPSTREAM, False),
+        (
+            aiohttp.ServerDisconnectedError(),
+            Progress("it", reused=True),
+            ErrorKind.CSI_UPSTREAM,
+            True,
+        ),
+        (aiohttp.ClientOSError(104, "reset"), Progress("it"), ErrorKind.CSI_UPSTREAM, False),
+        (
+            aiohttp.ClientOSError(104, "reset"),
+            Progress("it", reused=True),
+            ErrorKind.CSI_UPSTREAM,
+            True,
+        ),
+        (aiohttp.ClientPayloadError(), Progress("it", reused=True), ErrorKind.CSI_UPSTREAM, False),
     ],
 )
 def test_only_what_never_reached_the_backend_is_repeatable(
@@ -164,9 +174,12 @@ def test_only_what_never_reached_the_backend_is_repeatable(
     failed = explain_failure(error, progress)
 
     assert (failed.error.kind, failed.repeatable) == (kind, repeatable)
+    assert " it " in f" {failed.error.detail} "
 
 
 def test_texts_say_how_far_it_came() -> None:
     """So that an operator knows where to look."""
-    assert too_slow("did not answer").detail.endswith("did not answer within the time limit")
-    assert broken("before its answer").detail.endswith("broke before its answer")
+    assert too_slow("did not answer", "it").detail == "it did not answer within the time limit"
+    assert (
+        broken("before its answer", "it").detail == "the connection to it broke before its answer"
+    )

@@ -10,7 +10,7 @@ import pytest
 
 from daemon.csi import interface as csi
 from daemon.csi.inference.connections import open_session
-from daemon.csi.inference.http import Backend, Bounds, Call
+from daemon.csi.inference.http import Backend, Bounds, Call, Waits
 from daemon.csi.inference.sse import SseEvent
 from daemon.errors import DaemonError, ErrorKind
 from tests.inference_stub import Fault, StubBackend
@@ -184,9 +184,7 @@ def patient(session: aiohttp.ClientSession, url: str, clock: Clock, **bounds: fl
         session,
         url,
         bounds=limits,
-        sleep=clock.sleep,
-        jitter=lambda: 0.5,
-        wall_clock=lambda: 1_700_000_000.0,
+        waits=Waits(sleep=clock.sleep, jitter=lambda: 0.5, wall_clock=lambda: 1_700_000_000.0),
     )
 
 

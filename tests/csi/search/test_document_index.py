@@ -8,7 +8,7 @@ import pytest
 from daemon.csi import interface as csi
 from daemon.csi.inference.connections import open_session
 from daemon.csi.inference.http import Backend
-from daemon.csi.search.document_index import BOUNDS, DocumentIndex
+from daemon.csi.search.document_index import BOUNDS, NAME, DocumentIndex
 from daemon.errors import DaemonError, ErrorKind
 from tests.document_index_stub import StubDocumentIndex, hit, serve
 
@@ -36,7 +36,7 @@ async def index(stub: StubDocumentIndex) -> AsyncIterator[DocumentIndex]:
     """A driver without patience."""
     bounds = replace(BOUNDS, first_byte=0.3, backoff=0.001)
     async with open_session() as session:
-        yield DocumentIndex(Backend(session, stub.url, bounds=bounds))
+        yield DocumentIndex(Backend(session, stub.url, name=NAME, bounds=bounds))
 
 
 async def test_a_search_is_sent_as_the_contract_says(
