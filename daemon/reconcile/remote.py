@@ -13,6 +13,7 @@ import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -23,6 +24,7 @@ from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Namespace
 from daemon.namespaces.operator import RemoteNamespace
 from daemon.reconcile.backoff import delay
+from daemon.registries.answers import retry_after
 from daemon.skill import Failure
 from daemon.tasks import Tasks
 
@@ -186,14 +188,13 @@ def _too_large() -> DaemonError:
 def _refused(response: aiohttp.ClientResponse, *, place: str, token: bool) -> DaemonError:
     status = response.status
     text = f"{place} answered {status}"
-    asked = response.headers.get("Retry-After", "")
-    retry_after = float(asked) if asked.isdigit() else None
+    wait = retry_after(response.headers.get("Retry-After"), now=datetime.now(UTC))
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         hint = "the token is refused" if token else "it wants a token"
         text = f"{text}: {hint}; set `config-access-token` of this namespace"
         return DaemonError(ErrorKind.REGISTRY_REFUSED, text)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return DaemonError(ErrorKind.REGISTRY_RATE_LIMITED, text, retry_after=retry_after)
+        return DaemonError(ErrorKind.REGISTRY_RATE_LIMITED, text, retry_after=wait)
     if status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
         return DaemonError(ErrorKind.NOT_IN_REGISTRY, text)
-    return DaemonError(ErrorKind.REGISTRY_UNAVAILABLE, text, retry_after=retry_after)
+    return DaemonError(ErrorKind.REGISTRY_UNAVAILABLE, text, retry_after=wait)

@@ -56,7 +56,7 @@ def retry_after(value: str | None, *, now: datetime) -> float | None:
     """Return the seconds that a `Retry-After` header asks for: a number, or a date after *now*."""
     if not value:
         return None
-    if value.strip().isdigit():
+    if value.strip().isdecimal():  # not isdigit: `²` is no number
         return min(float(value), MAX_RETRY_AFTER)
     try:
         date = parsedate_to_datetime(value)

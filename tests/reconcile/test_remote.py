@@ -1,6 +1,7 @@
 import asyncio
 import gzip
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -120,6 +121,23 @@ async def test_a_failure_keeps_the_last_good_file(
     assert known.failure.kind == kind
     assert words in known.failure.message
     assert "hush" not in known.failure.message
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [("7", 7.0), ("9" * 20, 3600.0), ("Fri, 31 Dec 9999 23:59:59 GMT", 3600.0), ("\u00b2", None)],
+)
+async def test_a_server_may_ask_for_an_hour_at_most(
+    site: Site, remotes: Remotes, asked: str, seconds: float | None
+) -> None:
+    """By a number or a date; nonsense keeps nobody away for ever."""
+    site.answer = lambda: web.Response(status=503, headers={"Retry-After": asked})
+
+    known = await fetched(remotes, RemoteNamespace(site.url))
+
+    assert known.failure is not None
+    assert known.failure.retry_after == seconds
+    assert known.due < time.monotonic() + 2 * 3600
 
 
 async def test_an_oversized_file_is_refused(site: Site, remotes: Remotes) -> None:

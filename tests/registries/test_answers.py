@@ -41,6 +41,7 @@ def test_challenges_are_read_as_registries_write_them(
         ("Thu, 01 Jan 2026 12:00:30 GMT", 30.0),
         ("Thu, 01 Jan 2026 11:00:00 GMT", 0.0),
         ("99999999", 3600.0),
+        ("\u00b2", None),
         ("soon", None),
         ("-5", None),
         ("", None),
