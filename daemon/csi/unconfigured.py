@@ -22,7 +22,7 @@ def _no_inference() -> NoReturn:
 
 
 def _no_document_index() -> NoReturn:
-    _refuse("the Document Index", "DOCUMENT_INDEX_URL")
+    _refuse("the Document Index", "DOCUMENT_INDEX_URL, to a service or to embedded:PATH")
 
 
 class UnconfiguredInference:
