@@ -27,6 +27,10 @@ class Bodies:
 
     async def read(self, request: web.Request) -> bytes:
         """Read the body as it came. Raises DaemonError: too large, too slow, broken, no room."""
+        if request.content.is_eof():  # it came with its head, as most do
+            body = request.content.read_nowait()
+            self.hold(request, len(body))
+            return body
         self._check(request, request.content_length or 0)
         await _go_on(request)
         clock = asyncio.get_running_loop().time
@@ -84,7 +88,7 @@ class Bodies:
 async def _go_on(request: web.Request) -> None:
     """Tell a client to send its body that waits for this word: nothing stands against it."""
     expected = request.headers.get("Expect", "").lower() == "100-continue"
-    if expected and request.version >= HttpVersion11 and not request.content.is_eof():
+    if expected and request.version >= HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # the response itself has not begun
 
