@@ -38,8 +38,9 @@ class Journal:
         _log.log(level, "%s %s: %s", event.path, event.action, event.detail)
         entry = HistoryEntry(_now(), event.revision, event.action, event.path.name, event.detail)
         name = event.path.namespace
-        self._history.setdefault(name, deque(maxlen=_LENGTH)).append(entry)
-        self._unpublished.add(name)
+        if name in self._sources:  # else it is gone, and its Skills follow
+            self._history.setdefault(name, deque(maxlen=_LENGTH)).append(entry)
+            self._unpublished.add(name)
         self._observe(event)
 
     def note(self, attempt: Attempt) -> None:

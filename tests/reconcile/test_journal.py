@@ -33,10 +33,10 @@ def test_events_are_handed_on_and_history_is_bounded() -> None:
     events: list[Event] = []
     catalogue = Catalogue()
     journal = Journal(catalogue, events.append)
+    journal.sources(Loaded(sources={TEAM: GOOD}))
     for turn in range(50):
         journal.tell(Event("served", path("team/a"), str(turn)))
 
-    journal.sources(Loaded(sources={TEAM: GOOD}))
     journal.publish()
 
     assert len(events) == 50
@@ -46,13 +46,17 @@ def test_events_are_handed_on_and_history_is_bounded() -> None:
 
 
 def test_a_namespace_that_is_gone_is_forgotten() -> None:
-    """With its history."""
+    """With its history, to which its Skills add when they are retired, a moment later."""
     catalogue = Catalogue()
     journal = Journal(catalogue, lambda _: None)
     journal.sources(Loaded(sources={TEAM: GOOD}))
     journal.publish()
 
     journal.sources(Loaded())
+    journal.tell(Event("retired", path("team/a"), "1"))
     journal.publish()
-
     assert dict(catalogue.statuses) == {}
+
+    journal.sources(Loaded(sources={TEAM: GOOD}))
+    journal.publish()
+    assert catalogue.statuses[TEAM].history == ()
