@@ -178,7 +178,7 @@ def check_json(body: bytes) -> None:
     except UnicodeDecodeError as error:
         reason = f"byte {error.start} is not UTF-8"
     except msgspec.DecodeError as error:
-        reason = str(error)
+        reason = str(error) if body else "it is empty"
     except RecursionError:
         reason = "it is nested too deeply"
     else:

@@ -192,6 +192,11 @@ async def test_body_that_is_no_json_does_not_reach_the_skill(body: bytes) -> Non
     assert (await made.stream_error(hello, body)).kind is ErrorKind.MALFORMED_REQUEST
 
 
+async def test_a_missing_body_is_called_so() -> None:
+    """ "Truncated" would send the caller looking for what cut it off."""
+    assert "it is empty" in (await Made(served()).error(body=b"")).detail
+
+
 @pytest.mark.parametrize("body", [b"null", b' {"a": [1e5, "\xc3\xa4"]}\n', b"1" * 400])
 def test_any_json_value_is_fine(body: bytes) -> None:
     """What it means is the Skill's to say."""
