@@ -104,7 +104,9 @@ class Reconciler:
             self._expect(path)
         self._journal.publish()
         async for path in in_turns(todo.start, portion=0.0):  # what is started has work of its own
-            self._start(self._attempts[path], noticed)
+            attempt = self._attempts[path]
+            if not attempt.tried or attempt.due <= time.monotonic():  # else its timer was quicker
+                self._start(attempt, noticed)
         if not self._catalogue.complete:
             unserved = self._loaded.desired.skills.keys() - self._catalogue.served.keys()
             self._untried = {path for path in unserved if not self._attempts[path].tried}
