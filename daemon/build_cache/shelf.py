@@ -172,7 +172,7 @@ def _read_record(final: Path) -> Record | None:
     content = read_checked(_record_of(final))
     try:
         return None if content is None else msgspec.json.decode(content, type=Record)
-    except msgspec.MsgspecError:  # written by another version of skilld
+    except (msgspec.MsgspecError, RecursionError):  # written by another version of skilld
         return None
 
 

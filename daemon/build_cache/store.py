@@ -185,7 +185,7 @@ class Store:
         content = read_checked(self._root / "metadata" / digest.hex)
         try:
             return None if content is None else msgspec.json.decode(content, type=StoredMetadata)
-        except msgspec.MsgspecError:  # written by another version of skilld
+        except (msgspec.MsgspecError, RecursionError):  # written by another version of skilld
             return None
 
     def put_metadata(

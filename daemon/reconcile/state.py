@@ -107,7 +107,7 @@ def _read(store: StateStore, name: str, kind: Any) -> Any:
     try:
         data = store.read_state(name)
         return msgspec.json.decode(data, type=kind, dec_hook=_decode) if data else []
-    except (DaemonError, msgspec.ValidationError, msgspec.DecodeError) as error:
+    except (DaemonError, msgspec.MsgspecError, RecursionError) as error:
         _log.warning("%s can't be read and is left aside: %s", name, error)
         return []
 

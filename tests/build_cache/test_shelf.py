@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.build_cache.files import temporary
+from daemon.build_cache.files import temporary, write_checked
 from daemon.build_cache.jobs import Written
 from daemon.build_cache.shelf import Record, Shelf
 
@@ -156,3 +156,23 @@ def test_a_directory_in_the_way_is_cleared_away(tmp_path: Path, suffix: str) -> 
     assert shelf.get(NAME)
     shelf.empty_quarantine()
     assert list((tmp_path / "quarantine").iterdir()) == []
+
+
+_DEEP = b'{"more": ' + b"[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [b"", b"[]", b"{}", b'{"content": 3}', b'{"content": {"sha256": "0", "size": -1}}', _DEEP],
+    ids=["nothing", "a list", "no content", "a number", "another hash", "depth"],
+)
+def test_a_record_that_lies_costs_its_file_only(tmp_path: Path, lie: bytes) -> None:
+    """Though its own checksum is right: another version, or a stranger, wrote it."""
+    shelf = Shelf(tmp_path)
+    final = put(shelf, tmp_path)
+    write_checked(final.with_name(f"{final.name}.json"), lie, "stranger")
+
+    assert Shelf(tmp_path).get(NAME) is None
+    assert not final.exists()
+    put(shelf, tmp_path)
+    assert shelf.get(NAME)

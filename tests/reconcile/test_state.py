@@ -47,7 +47,8 @@ def test_wishes_are_read_back(tmp_path: Path) -> None:
 def test_a_damaged_state_is_none(tmp_path: Path) -> None:
     """Nothing is decided by it alone."""
     store = FakeStore(tmp_path)
-    for damage in (b"", b"{", b"[1]", b'[{"revision": "x", "since": 3}]'):
+    deep = b'[{"more": ' + b"[" * 100_000
+    for damage in (b"", b"{", b"[1]", b'[{"revision": "x", "since": 3}]', deep):
         store.write_state(state.SERVED, damage)
         assert state.read_served(store) == []
 
