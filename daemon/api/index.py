@@ -5,6 +5,7 @@ Without an embedded index each answers 503 and says what to set. Leaves out sear
 CSI's, whichever index is behind it.
 """
 
+import re
 from typing import Literal, NoReturn
 
 import msgspec
@@ -18,6 +19,8 @@ from daemon.csi.search.embedded.values import NewDocument
 from daemon.errors import DaemonError, ErrorKind
 
 _MAX_NAMES = 1000
+_LONGEST_NAME = 255
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class _Text(msgspec.Struct):
@@ -51,12 +54,12 @@ async def collections(request: web.Request) -> web.Response:
 
 async def names(request: web.Request) -> web.Response:
     """`GET /v1/index/{namespace}/{collection}/documents`: names, page by page."""
-    place = request.match_info
+    namespace, collection = _name(request, "namespace"), _name(request, "collection")
     store = _store(request)
     limit = _limit(request.query.get("limit"))
     after = request.query.get("after", "")
     try:
-        found = await store.names(place["namespace"], place["collection"], after=after, limit=limit)
+        found = await store.names(namespace, collection, after=after, limit=limit)
     except DaemonError as error:
         _not_found(error)
     return schema.json(found)
@@ -101,8 +104,18 @@ def _store(request: web.Request) -> DocumentStore:
 
 
 def _path(request: web.Request) -> DocumentPath:
-    place = request.match_info
-    return DocumentPath(place["namespace"], place["collection"], place["document"])
+    return DocumentPath(*(_name(request, one) for one in ("namespace", "collection", "document")))
+
+
+def _name(request: web.Request, part: str) -> str:
+    name = request.match_info[part]
+    if len(name) > _LONGEST_NAME or _CONTROL.search(name) or name in {".", ".."}:
+        raise DaemonError(
+            ErrorKind.MALFORMED_REQUEST,
+            f"The {part} in the path must have at most {_LONGEST_NAME} characters, no control "
+            "characters among them, and be neither `.` nor `..`.",
+        )
+    return name
 
 
 def _limit(text: str | None) -> int:

@@ -1,5 +1,8 @@
 """Filling the embedded index over HTTP."""
 
+import pytest
+from yarl import URL
+
 from tests.api.conftest import Serve
 from tests.fakes_api import TokenList
 
@@ -9,8 +12,6 @@ LETTER = {"contents": [{"text": "Dear Mr Babbage", "modality": "text"}], "metada
 
 async def test_a_document_comes_back_until_it_is_deleted(serve: Serve) -> None:
     """Slashes in names are written as %2F."""
-    from yarl import URL
-
     running = await serve()
     url = URL(f"{running.url}{PLACE}/1842%2Fmay", encoded=True)
 
@@ -41,6 +42,18 @@ async def test_names_come_in_pages(serve: Serve) -> None:
     for limit in ("0", "1001", "x", "-1"):
         async with running.http.get(PLACE, params={"limit": limit}) as answer:
             assert answer.status == 400
+
+
+@pytest.mark.parametrize("name", ["a%0Ab", "%C2%85", "x" * 256, "%2E%2E"])
+async def test_a_name_that_no_document_has_is_refused(serve: Serve, name: str) -> None:
+    """By every route, with what a name may be."""
+    running = await serve()
+    url = URL(f"{running.url}{PLACE}/{name}", encoded=True)
+
+    for method in ("PUT", "GET", "DELETE"):
+        async with running.http.request(method, url, json=LETTER) as answer:
+            assert answer.status == 400
+            assert "control characters" in (await answer.json())["detail"]
 
 
 async def test_a_body_of_another_shape_is_refused(serve: Serve) -> None:
