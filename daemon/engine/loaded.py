@@ -79,7 +79,10 @@ class Loader:
         self.engine = config.engine()
         self._address = capi.address(self.engine)
         self._bindings = Bindings()
-        self._whole = self._bindings.linker(self.engine)
+        self._linkers: WeakValueDictionary[
+            tuple[tuple[str, wasmtime.Module], ...], component.Linker
+        ] = WeakValueDictionary()
+        self._whole = self._linker(())  # of all whole components: worth keeping
         self._modules: WeakValueDictionary[str, wasmtime.Module] = WeakValueDictionary()
 
     def advance_epoch(self) -> None:
@@ -98,7 +101,7 @@ class Loader:
     ) -> Loaded:
         """Map the files of an artifact. Raises DaemonError, MISSING_IMPORT among others."""
         try:
-            modules = [(name, self._module(file)) for name, file in shared]
+            modules = tuple((name, self._module(file)) for name, file in shared)
             loaded = component.Component.deserialize_file(self.engine, path)
         except wasmtime.WasmtimeError as error:
             raise DaemonError(
@@ -106,10 +109,18 @@ class Loader:
             ) from error
         shape = loaded.type
         imports.check(shape.imports(self.engine), self.engine, shared=dict(modules))
-        linker = self._bindings.linker(self.engine, modules) if modules else self._whole
+        linker = self._linker(modules)
         return self._assemble(
             loaded, linker, world=world, kind=kind, strings=strings, memories=memories
         )
+
+    def _linker(self, modules: tuple[tuple[str, wasmtime.Module], ...]) -> component.Linker:
+        """Return one linker for all that share the same modules: each would take 0.1 MB."""
+        linker = self._linkers.get(modules)
+        if linker is None:
+            linker = self._bindings.linker(self.engine, modules)
+            self._linkers[modules] = linker
+        return linker
 
     def _module(self, path: str) -> wasmtime.Module:
         module = self._modules.get(path)

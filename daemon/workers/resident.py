@@ -23,13 +23,13 @@ class Ebb:
     Owned by the worker. Takes some ms, so it is done only once *slack* bytes came together.
     """
 
-    def __init__(self, *, slack: int = 32 << 20) -> None:
+    def __init__(self, *, slack: int = 16 << 20) -> None:
         self._slack = slack
         self._low: int | None = None
         self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none, nor needs it
 
     def settle(self) -> None:
-        """To be called while no call runs, again and again."""
+        """To be called while no guest is there, again and again."""
         now = resident()
         if self._low is None or now < self._low:
             self._low = now

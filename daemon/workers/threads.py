@@ -24,6 +24,12 @@ class Threads:
         threading.stack_size(STACK)
         self._keep = keep
         self._idle: deque[SimpleQueue[Job]] = deque()
+        self._active: set[SimpleQueue[Job]] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs; one that was given to a new thread may not have begun."""
+        return bool(self._active)
 
     def run(self, job: Job) -> bool:
         """Run *job* on a thread of its own, at once; False where the system has no more threads."""
@@ -41,7 +47,9 @@ class Threads:
         jobs: SimpleQueue[Job] = SimpleQueue()
         job: Job | None = first
         while job is not None:
+            self._active.add(jobs)
             job()
+            self._active.discard(jobs)
             self._idle.append(jobs)
             job = self._next(jobs)
 

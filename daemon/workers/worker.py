@@ -96,7 +96,7 @@ class Worker:
 
     def _pong(self, ping: messages.Ping) -> None:
         running_now, zombies = len(self._calls), len(self._zombies)
-        if not running_now:
+        if not running_now and not self._threads.busy:  # else guests may still be freed
             self._ebb.settle()
         self._send(messages.Pong(ping.number, running_now, zombies, resident()))
 

@@ -1,5 +1,6 @@
 """Loading: shared modules once, unknown files refused, exports found."""
 
+import weakref
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,21 @@ def test_a_shared_module_is_mapped_once(loader: Loader, tmp_path: Path) -> None:
     path.write_bytes(wasmtime.Module(loader.engine, "(module)").serialize())
 
     assert loader._module(str(path)) is loader._module(str(path))
+
+
+def test_skills_with_the_same_modules_share_a_linker(loader: Loader, tmp_path: Path) -> None:
+    """And it goes with the last of them."""
+    path = tmp_path / "m"
+    path.write_bytes(wasmtime.Module(loader.engine, "(module)").serialize())
+    modules = (("shared", loader._module(str(path))),)
+
+    linker = loader._linker(modules)
+    assert loader._linker(modules) is linker
+    assert loader._linker(()) is not linker
+    gone = weakref.ref(linker)
+    del linker
+
+    assert gone() is None
 
 
 def test_the_wrong_kind_has_no_run(load: Load) -> None:

@@ -1,6 +1,7 @@
 """Threads are used again, and never waited for."""
 
 import threading
+import time
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
@@ -30,6 +31,24 @@ def test_a_system_without_threads_is_told_of_not_met_with_a_crash() -> None:
     try:
         threading.stack_size(1 << 46)
         assert not threads.run(lambda: None)
+    finally:
+        threading.stack_size(before)
+
+
+def test_it_is_busy_until_the_last_job_has_ended() -> None:
+    """What a job frees at its end is free only then."""
+    before, threads, began = threading.stack_size(), Threads(), threading.Event()
+    end = threading.Event()
+    try:
+        assert not threads.busy
+        threads.run(lambda: (began.set(), end.wait(10))[0])
+        began.wait(10)
+        assert threads.busy
+
+        end.set()
+        deadline = time.monotonic() + 10
+        while threads.busy:
+            assert time.monotonic() < deadline
     finally:
         threading.stack_size(before)
 
