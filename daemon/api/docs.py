@@ -9,12 +9,13 @@ from functools import cache
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import yaml
 from aiohttp import web
-from swagger_ui_bundle import swagger_ui_path
 
 from daemon.api import wit
 from daemon.api.errors import TABLE
@@ -111,7 +112,10 @@ async def asset(request: web.Request) -> web.Response:
 
 @cache
 def _asset(name: str) -> bytes:
-    return bytes((swagger_ui_path / name).read_bytes())
+    # Found, not imported: the package's code would load a template engine that nothing here uses.
+    found = find_spec("swagger_ui")
+    assert found is not None and found.origin is not None, "a dependency, installed with skilld"
+    return (Path(found.origin).parent / "static" / name).read_bytes()
 
 
 async def newest_wit(_: web.Request) -> web.Response:
