@@ -34,6 +34,7 @@ from daemon.input_schema import InputSchemas
 from daemon.invoke import Skills
 from daemon.observability import logs, tracing
 from daemon.observability.metrics import Metrics
+from daemon.privacy import keep_private
 from daemon.reconcile.install import Installer
 from daemon.reconcile.loader import Loader
 from daemon.reconcile.loop import Pace, Reconciler
@@ -75,6 +76,7 @@ def run(settings: Settings) -> int:
         logs.configure(level=settings.log_level, form=settings.log_format)
     except ValueError as error:
         raise DaemonError(ErrorKind.CONFIGURATION, str(error)) from error
+    keep_private()
     _raise_file_limit()
     return uvloop.run(serve(settings))
 

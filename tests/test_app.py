@@ -4,6 +4,8 @@ import logging
 import os
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import aiohttp
@@ -70,6 +72,28 @@ async def test_a_bad_operator_namespace_ends_the_start(tmp_path: Path) -> None:
     """With what is wrong."""
     with pytest.raises(DaemonError, match="directry"):
         await app.serve(_settings(tmp_path, namespaces={"a": {"directry": "x"}}))
+
+
+def test_a_daemon_keeps_its_memory_and_environment_to_itself(tmp_path: Path) -> None:
+    """Before the first guest is there. In a process of its own: there is no way back."""
+    (tmp_path / "namespaces").mkdir()
+    (tmp_path / "cache").touch()  # no directory, so it ends
+    program = """
+import ctypes, pathlib
+from daemon import app
+from daemon.errors import DaemonError
+from daemon.settings.model import Settings
+try:
+    here = pathlib.Path()
+    app.run(Settings(namespaces_root=here / "namespaces", skill_build_cache=here / "cache"))
+except DaemonError:
+    print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
+"""
+    command = [sys.executable, "-c", program]
+
+    done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, check=True, timeout=60)
+
+    assert done.stdout == b"0\n"
 
 
 def test_a_bad_log_level_ends_the_start(tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ from daemon.component.split import SharedModule, split
 from daemon.component.strings import bytes_to_strings
 from daemon.engine.config import engine
 from daemon.errors import DaemonError, ErrorKind
+from daemon.privacy import keep_private
 
 _OUT_OF_MEMORY = ("Cannot allocate memory", "out of memory")
 
@@ -262,6 +263,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _restrict(arguments: argparse.Namespace) -> None:
+    keep_private()
     os.nice(arguments.nice)
     resource.setrlimit(resource.RLIMIT_AS, (arguments.memory, arguments.memory))
     resource.setrlimit(resource.RLIMIT_CPU, (arguments.cpu, arguments.cpu + 1))

@@ -2,8 +2,9 @@
 Shuts a worker off from the machine, before it loads anything that a guest might abuse.
 
 No way out of the sandbox is known; this is what is left of the process should there be one: a
-socket to the parent, files to read, and no way to open another socket, start a program or look
-into other processes. Leaves out namespaces and cgroups, which are the operator's.
+socket to the parent, the files of its user, and no way to open another socket, start a program or
+look into other processes of skilld, which keep themselves private. Leaves out namespaces and
+cgroups, which are the operator's.
 """
 
 import ctypes
@@ -14,8 +15,11 @@ import resource
 import signal
 import struct
 
+from daemon.privacy import keep_private
+
 _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 22, 38
 _SECCOMP_MODE_FILTER = 2
+_CAPABILITY_VERSION = 0x20080522  # sets of 64 bits
 
 _LOAD_WORD, _JUMP_IF_EQUAL, _JUMP_FROM, _RETURN = 0x20, 0x15, 0x35, 0x06  # BPF
 _ALLOW, _DENY = 0x7FFF0000, 0x00050000 | errno.EPERM
@@ -67,6 +71,8 @@ def confine(keep: int, *, open_files: int = 4096) -> str | None:
     """
     os.closerange(3, keep)
     os.closerange(keep + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    drop_capabilities()
+    keep_private()
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -74,6 +80,12 @@ def confine(keep: int, *, open_files: int = 4096) -> str | None:
     limit = open_files if hard == resource.RLIM_INFINITY else min(open_files, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     return _filter_system_calls(libc)
+
+
+def drop_capabilities() -> None:
+    """Give up what root may do beyond a user: root's workers must not see into root's parent."""
+    header = struct.pack("=Ii", _CAPABILITY_VERSION, 0)
+    ctypes.CDLL(None).capset(header, bytes(2 * struct.calcsize("=III")))
 
 
 def _filter_system_calls(libc: ctypes.CDLL) -> str | None:

@@ -11,14 +11,16 @@ from daemon.workers.confinement import filter_program
 _SUPPORTED = platform.machine() in {"x86_64", "aarch64"}
 
 
-def _confined(code: str) -> str:
+def _confined(code: str, *, parent: str = "") -> str:
+    """What *code* prints in a confined process; *parent* is run by the one that starts it."""
     program = (
         "import os, socket, sys, threading, resource\n"
         "from daemon.workers.confinement import confine\n"
         "keep, theirs = socket.socketpair()\n"
         "unfiltered = confine(keep.fileno())\n" + code
     )
-    command = [sys.executable, "-c", program]
+    starter = f"{parent}\nimport subprocess, sys; subprocess.run(sys.argv[1:], check=True)"
+    command = [sys.executable, "-c", starter, sys.executable, "-c", program]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
@@ -37,6 +39,21 @@ def test_ways_out_are_refused(attempt: str) -> None:
     code = f"try: {attempt}\nexcept PermissionError: print('refused', unfiltered)"
 
     assert _confined(code) == "refused None\n"
+
+
+@pytest.mark.skipif(not _SUPPORTED, reason="no list of system calls for this machine")
+def test_a_worker_can_not_look_into_its_parent() -> None:
+    """Its environment holds secrets. Also where both are root's."""
+    code = "try: open(f'/proc/{os.getppid()}/environ')\nexcept PermissionError: print('refused')"
+
+    assert _confined(code, parent="from daemon.privacy import keep_private; keep_private()") == (
+        "refused\n"
+    )
+
+
+def test_workers_can_not_look_into_each_other() -> None:
+    """They hold the inputs of other callers."""
+    assert _confined("import ctypes; print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))") == "0\n"
 
 
 def test_threads_files_and_the_socket_work() -> None:
