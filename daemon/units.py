@@ -1,11 +1,18 @@
 """
-Sizes and durations as people write them. Pure; settings and `namespace.toml` share it.
+Sizes and durations as people write them, and waits as servers do. Pure.
+
+Settings, `namespace.toml` and the clients of registries and backends share it.
 
 Leaves out printing them back.
 """
 
 import math
 import re
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+MAX_RETRY_AFTER = 3600.0
+"""Seconds; a server that asks for more is asked again after this."""
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?)b?", re.IGNORECASE)
 _EXPONENT = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
@@ -14,6 +21,7 @@ _ISO = re.compile(
     r"P(?:(\d+(?:\.\d+)?)D)?(?:T(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?",
     re.IGNORECASE,
 )
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _SECONDS = {
     "ns": 1e-9,
     "us": 1e-6,
@@ -57,6 +65,24 @@ def parse_duration(text: str) -> float:
     if seconds is None or not math.isfinite(seconds):
         raise ValueError(f"{text!r} is not a duration: write it as 300ms, 10s, 1m 30s or PT10S")
     return seconds
+
+
+def retry_after(header: str | None, *, now: float) -> float | None:
+    """
+    Return the seconds that a `Retry-After` header asks for: a number, or a date after *now*.
+
+    *now* in Unix time. At most MAX_RETRY_AFTER; None for what is neither, never an error.
+    """
+    text = (header or "").strip()
+    if _NUMBER.fullmatch(text):
+        wait = float(text)
+    else:
+        try:
+            date = parsedate_to_datetime(text)
+            wait = date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now
+        except (ValueError, OverflowError):  # no date, or one of no calendar
+            return None
+    return min(max(wait, 0.0), MAX_RETRY_AFTER)
 
 
 def _friendly(text: str) -> float | None:

@@ -2,7 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.units import parse_duration, parse_size
+from daemon.units import parse_duration, parse_size, retry_after
+
+NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
 
 
 @pytest.mark.parametrize(
@@ -51,3 +53,60 @@ def test_any_text_is_a_value_or_a_value_error(text: str) -> None:
             assert parse(text) >= 0
         except ValueError:
             continue
+
+
+@pytest.mark.parametrize(
+    ("header", "wait"),
+    [
+        ("7", 7.0),
+        (" 1.5 ", 1.5),
+        ("0", 0.0),
+        ("Tue, 14 Nov 2023 22:13:50 GMT", 30.0),
+        ("Tuesday, 14-Nov-23 22:13:50 GMT", 30.0),
+        ("Tue Nov 14 22:13:50 2023", 30.0),
+        ("Tue, 14 Nov 2023 22:00:00 GMT", 0.0),
+    ],
+)
+def test_retry_after_is_a_number_or_a_date(header: str, wait: float) -> None:
+    """All three date formats of HTTP count from now, and the past means at once."""
+    assert retry_after(header, now=NOW) == wait
+
+
+@pytest.mark.parametrize(
+    "header", ["99999999", "9" * 5000, "9" * 400 + ".5", "Fri, 31 Dec 9999 23:59:59 -1200"]
+)
+def test_no_server_keeps_us_away_for_longer_than_an_hour(header: str) -> None:
+    """Whatever it asks for."""
+    assert retry_after(header, now=NOW) == 3600.0
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "soon",
+        "-5",
+        "nan",
+        "inf",
+        "1e400",
+        "1_000",
+        "\u00b2",
+        "\u0663",
+        "Tue, 99 Nov 2023 22:13:50 GMT",
+        "Fri, 31 Dec 99999 23:59:59 GMT",
+        "Fri, 31 Dec 99999999999999999999 23:59:59 GMT",
+        "Tue, 14 Nov 2023 22:13:50 +9999",
+    ],
+)
+def test_a_retry_after_that_is_neither_counts_as_none(header: str | None) -> None:
+    """Also a date of no calendar, which Python's parser fails on in its own ways."""
+    assert retry_after(header, now=NOW) is None
+
+
+@given(st.text(max_size=40) | st.from_regex(r"\w+, \d+ Jan \d+ \d+:\d+:\d+ [+-]?\w+"))
+def test_any_header_is_a_wait_or_none(header: str) -> None:
+    """Nothing escapes, whatever a server sends."""
+    wait = retry_after(header, now=NOW)
+
+    assert wait is None or 0 <= wait <= 3600

@@ -13,7 +13,6 @@ import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -24,9 +23,9 @@ from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Namespace
 from daemon.namespaces.operator import RemoteNamespace
 from daemon.reconcile.backoff import delay
-from daemon.registries.answers import retry_after
 from daemon.skill import Failure
 from daemon.tasks import Tasks
+from daemon.units import retry_after
 
 _LIMIT = 1 << 20
 
@@ -188,7 +187,7 @@ def _too_large() -> DaemonError:
 def _refused(response: aiohttp.ClientResponse, *, place: str, token: bool) -> DaemonError:
     status = response.status
     text = f"{place} answered {status}"
-    wait = retry_after(response.headers.get("Retry-After"), now=datetime.now(UTC))
+    wait = retry_after(response.headers.get("Retry-After"), now=time.time())
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         hint = "the token is refused" if token else "it wants a token"
         text = f"{text}: {hint}; set `config-access-token` of this namespace"

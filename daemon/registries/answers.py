@@ -8,15 +8,11 @@ out: proxies and registries have been seen to echo headers and signed URLs in it
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import msgspec
 
 from daemon.errors import DaemonError, ErrorKind
-
-MAX_RETRY_AFTER = 3600.0
-"""Seconds; a registry that asks for more is asked again after this."""
+from daemon.units import retry_after
 
 _PARAMETER = re.compile(r'([A-Za-z]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 _SCHEME = re.compile(r"\s*(basic|bearer)(?:\s|$)", re.IGNORECASE)
@@ -52,21 +48,6 @@ def challenge(headers: list[str]) -> Challenge | None:
     return found.get("bearer") or found.get("basic")
 
 
-def retry_after(value: str | None, *, now: datetime) -> float | None:
-    """Return the seconds that a `Retry-After` header asks for: a number, or a date after *now*."""
-    if not value:
-        return None
-    if value.strip().isdecimal():  # not isdigit: `²` is no number
-        return min(float(value), MAX_RETRY_AFTER)
-    try:
-        date = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return min(max((date - now).total_seconds(), 0.0), MAX_RETRY_AFTER)
-
-
 class _Error(msgspec.Struct):
     code: str = ""
 
@@ -98,12 +79,12 @@ class Refusal:
         return " ".join((str(self.status), *dict.fromkeys(codes(self.body))))
 
 
-def failure(refusal: Refusal, *, what: str, login: str, now: datetime) -> DaemonError:
+def failure(refusal: Refusal, *, what: str, login: str, now: float) -> DaemonError:
     """
     Return the error for a failed answer.
 
     *what* names the wanted thing and its place, *login* the credentials that were used, by their
-    source.
+    source. *now* in Unix time.
     """
     status, told = refusal.status, refusal.told
     wait = retry_after(refusal.headers.get("Retry-After"), now=now)

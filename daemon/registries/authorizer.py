@@ -5,8 +5,8 @@ Leaves out when to answer one (`client`) and where logins come from (`credential
 """
 
 import math
+import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 
 import aiohttp
 from yarl import URL
@@ -91,9 +91,7 @@ class Authorizer:
         if refusal.status in {400, 401, 403}:
             raise answers.refused(what=what, told=f"token server: {refusal.told}", login=asked)
         if refusal.status != 200:
-            raise answers.failure(
-                refusal, what=f"a token for {what}", login=asked, now=datetime.now(UTC)
-            )
+            raise answers.failure(refusal, what=f"a token for {what}", login=asked, now=time.time())
         token = Token.read(body)
         if token is None:
             raise DaemonError(

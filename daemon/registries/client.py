@@ -11,7 +11,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -182,7 +181,7 @@ class RegistryClient:
         login = self._authorizer.asked(request.scope)
         if response.status == 403:
             self._authorizer.drop(request.scope)  # rights may be granted meanwhile
-        return answers.failure(refusal, what=request.what, login=login, now=datetime.now(UTC))
+        return answers.failure(refusal, what=request.what, login=login, now=time.time())
 
 
 def _redirects(status: int, method: str) -> bool:

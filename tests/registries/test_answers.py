@@ -1,13 +1,11 @@
 """What a registry's answers mean."""
 
-from datetime import UTC, datetime
-
 import pytest
 
 from daemon.errors import ErrorKind
-from daemon.registries.answers import Challenge, Refusal, challenge, codes, failure, retry_after
+from daemon.registries.answers import Challenge, Refusal, challenge, codes, failure
 
-NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+NOW = 1_700_000_000.0
 
 
 @pytest.mark.parametrize(
@@ -31,26 +29,6 @@ def test_challenges_are_read_as_registries_write_them(
 ) -> None:
     """Commas within quotes belong to the value."""
     assert challenge(headers) == expected
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ("17", 17.0),
-        ("0", 0.0),
-        ("Thu, 01 Jan 2026 12:00:30 GMT", 30.0),
-        ("Thu, 01 Jan 2026 11:00:00 GMT", 0.0),
-        ("99999999", 3600.0),
-        ("\u00b2", None),
-        ("soon", None),
-        ("-5", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(value: str | None, expected: float | None) -> None:
-    """And never longer than an hour."""
-    assert retry_after(value, now=NOW) == expected
 
 
 @pytest.mark.parametrize(

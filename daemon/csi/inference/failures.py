@@ -7,10 +7,7 @@ sent, and no address of the backend: callers are strangers to the operator's net
 repeating (`http`).
 """
 
-import math
 from dataclasses import dataclass, field
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -142,25 +139,6 @@ def decode(decoder: msgspec.json.Decoder[_T], text: str | bytes) -> _T:
         raise malformed(str(error)) from error
     except RecursionError as error:
         raise malformed("its JSON is nested too deeply") from error
-
-
-def seconds(retry_after: str | None, *, now: float) -> float | None:
-    """Return `Retry-After`, a number or a date, in seconds from *now* (Unix time)."""
-    if retry_after is None:
-        return None
-    try:
-        found = float(retry_after)
-    except ValueError:
-        found = _until(retry_after, now)
-    return max(found, 0.0) if math.isfinite(found) else None
-
-
-def _until(date: str, now: float) -> float:
-    try:
-        then = parsedate_to_datetime(date)
-        return then.replace(tzinfo=then.tzinfo or UTC).timestamp() - now
-    except (ValueError, OverflowError):
-        return math.nan
 
 
 def _kind(refusal: Refusal, asked: Asked) -> ErrorKind:

@@ -24,9 +24,9 @@ from daemon.csi.inference.failures import (
     malformed,
     read_refusal,
     refused_inside,
-    seconds,
 )
 from daemon.csi.inference.sse import OversizedEventError, SseEvent, SseParser
+from daemon.units import retry_after
 
 _MAX_REFUSAL = 64 << 10
 _DONE = "[DONE]"
@@ -225,7 +225,7 @@ class Backend:
 
     async def _refused(self, response: aiohttp.ClientResponse, call: Call, ends: float) -> Failed:
         body = await self._beginning(response, ends)
-        wait = seconds(response.headers.get("Retry-After"), now=self._waits.wall_clock())
+        wait = retry_after(response.headers.get("Retry-After"), now=self._waits.wall_clock())
         refusal = read_refusal(response.status, body, self._asked(call))
         error = explain_refusal(replace(refusal, retry_after=wait), self._asked(call))
         return Failed(error, repeatable=refusal.repeatable and (wait or 0) <= self._bounds.patience)

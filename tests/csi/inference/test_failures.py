@@ -8,12 +8,10 @@ from daemon.csi.inference.failures import (
     malformed,
     read_refusal,
     refused_inside,
-    seconds,
 )
 from daemon.errors import DaemonError, ErrorKind
 
 ASKED = Asked("chat/completions", "large", "s3cret")
-NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
 
 
 @pytest.mark.parametrize(
@@ -103,27 +101,6 @@ def test_only_a_rate_limit_and_passing_trouble_are_repeatable() -> None:
 
     assert repeatable == {429, 502, 503, 504}
     assert not read_refusal(429, spent, ASKED).repeatable
-
-
-@pytest.mark.parametrize(
-    ("header", "wait"),
-    [
-        ("7", 7.0),
-        ("1.5", 1.5),
-        ("-3", 0.0),
-        ("Tue, 14 Nov 2023 22:13:50 GMT", 30.0),
-        ("Tuesday, 14-Nov-23 22:13:50 GMT", 30.0),
-        ("Tue Nov 14 22:13:50 2023", 30.0),
-        ("Tue, 14 Nov 2023 22:00:00 GMT", 0.0),
-        ("soon", None),
-        ("inf", None),
-        ("Tue, 99 Nov 2023 22:13:50 GMT", None),
-        (None, None),
-    ],
-)
-def test_retry_after_is_a_number_or_a_date(header: str | None, wait: float | None) -> None:
-    """All three date formats of HTTP count from now; the past means at once, nonsense nothing."""
-    assert seconds(header, now=NOW) == wait
 
 
 class _Thing(msgspec.Struct):
