@@ -278,13 +278,18 @@ class _Nursery:
         return await Child.start(self._caps, background=False)
 
     async def replenish(self) -> None:
-        """Start the child that will wait for the next compile."""
-        if self._keep_spare and self._spare is None:
+        """Start the child that will wait for the next compile, which can do without."""
+        if not self._keep_spare or self._spare is not None:
+            return
+        try:
             child = await Child.start(self._caps, background=False)
-            if self._spare is not None:  # somebody else was quicker
-                await child.kill()
-                return
-            self._spare = child
+        except DaemonError as error:
+            _log.warning("%s; the next compile starts its own", error)
+            return
+        if self._spare is not None:  # somebody else was quicker
+            await child.kill()
+            return
+        self._spare = child
 
     async def close(self) -> None:
         """End the child that waits."""

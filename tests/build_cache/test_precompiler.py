@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -280,3 +281,22 @@ async def test_a_spare_child_is_ready_and_replaced(
     assert await _child_of(os.getpid()) != spare
     await precompiler.close()
     assert not _children_of(os.getpid())
+
+
+async def test_a_spare_child_that_cannot_start_spoils_no_compile(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was compiled is served; the next compile tries to start its own."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nrm "$0"\nexec {sys.executable} "$@"\n')  # starts once
+    python.chmod(0o700)
+    precompiler = Precompiler(store)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", str(python))
+        assert loads(await precompiler.prepare(*pulled(tmp_path, echo()), variant="whole"))
+
+    assert not _children_of(os.getpid())
+    other = pulled(tmp_path, echo(constant=7))
+    assert loads(await precompiler.prepare(*other, variant="whole"))
+    await precompiler.close()
