@@ -45,7 +45,7 @@ def _default(name: str, shown: str) -> str:
     if name == "workers":
         return "one per core"
     parser, default = FIELDS[name].metadata["parse"], FIELDS[name].default
-    if parser is parse.size and isinstance(default, int):
+    if parser in {parse.size, parse.budget} and isinstance(default, int):
         return f"`{_size(default)}`"
     if parser is parse.seconds:
         return f"`{default:g}s`"

@@ -64,7 +64,7 @@ class Settings:
         "WASMTIME_CACHE_DIR",
     )
     skill_build_cache_size: int = _setting(
-        parse.size,
+        parse.budget,
         10 << 30,
         "Size that the cache is kept under; what is served is never evicted.",
         "WASMTIME_CACHE_SIZE_REQUEST",
@@ -117,13 +117,15 @@ class Settings:
     queue_limit: int = _setting(parse.whole, 1024, "Calls that may wait for a worker.")
     queue_timeout: float = _setting(parse.seconds, 10.0, "How long a call may wait for a worker.")
     body_memory: int = _setting(
-        parse.size, 512 << 20, "Memory for request bodies, all calls together; 64 KiB of each free."
+        parse.budget,
+        512 << 20,
+        "Memory for request bodies, all calls together; 64 KiB of each free.",
     )
     warm_instances: int = _setting(
         parse.whole, 2, "Instances kept ready for each hot Skill in each worker; 0 turns it off."
     )
     warm_memory: int = _setting(
-        parse.size, 256 << 20, "Memory for warm instances, all workers together."
+        parse.budget, 256 << 20, "Memory for warm instances, all workers together."
     )
     worker_recycle_calls: int = _setting(
         parse.whole, 0, "Replace a worker after so many calls; 0 never."
@@ -203,8 +205,8 @@ class Settings:
     pharia_ai_feature_set: str = _setting(
         parse.text, "1", "Accepted for compatibility: all features are always on."
     )
-    memory_request: int | None = _setting(parse.size, None, "Accepted for compatibility.")
-    memory_limit: int | None = _setting(parse.size, None, "Accepted for compatibility.")
+    memory_request: int | None = _setting(parse.budget, None, "Accepted for compatibility.")
+    memory_limit: int | None = _setting(parse.budget, None, "Accepted for compatibility.")
     use_pooling_allocator: bool = _setting(parse.boolean, False, "Accepted for compatibility.")
 
 

@@ -71,7 +71,14 @@ def span(value: object) -> float:
 
 
 def size(value: object) -> int:
-    """A size, in bytes."""
+    """A size, in bytes; 1 or more."""
+    if (size := parse_size(str(value))) < 1:
+        raise ValueError("it must be at least 1 byte: write it as 512MiB or 4Gi")
+    return size
+
+
+def budget(value: object) -> int:
+    """A size that may be none (`0`), in bytes."""
     return parse_size(str(value))
 
 
