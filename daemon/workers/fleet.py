@@ -39,6 +39,7 @@ class Worker:
     loads: dict[str, asyncio.Future[Loaded]] = field(default_factory=dict)
     warm: set[str] = field(default_factory=set)
     vitals: Vitals = field(default_factory=Vitals)
+    weighed: asyncio.Future[None] | None = None  # done with its next pong
     alive: bool = True
     ready: bool = False
     retiring: bool = False
@@ -79,6 +80,7 @@ class Fleet:
         self._backoff = Backoff()
         self._started = 0
         self._pings = 0
+        self._warned = False
         self._stopping = False
         self.restarts: Counter[str] = Counter()
 
@@ -121,15 +123,18 @@ class Fleet:
         if worker.vitals.unanswered >= health.pings:
             worker.process.kill("hung: it answered no ping")
             return
-        self._pings += 1
-        worker.vitals.unanswered += 1
-        worker.process.send(Ping(self._pings))
+        self._ping(worker)
         stuck = [number for number, since in worker.abandoned.items() if now - since > health.stuck]
         reason = unfit(worker.vitals, health, stuck=len(stuck))
         busy = any(one.retiring or not one.ready for one in self._workers)
         if reason is not None and worker.ready and not worker.retiring and not busy:
             worker.retiring = True
             self._tasks.spawn(self._recycle(worker, reason), name=f"recycle worker {worker.number}")
+
+    def _ping(self, worker: Worker) -> None:
+        self._pings += 1
+        worker.vitals.unanswered += 1
+        worker.process.send(Ping(self._pings))
 
     async def _recycle(self, worker: Worker, reason: str) -> None:
         """Make before break: the successor takes over, then the old one finishes its calls."""
@@ -161,6 +166,7 @@ class Fleet:
         self._workers.append(worker)
         try:
             await self._catch_up(worker)
+            await self._weigh(worker)
         except BaseException:
             self._discard(worker)
             await worker.process.close(grace=0)
@@ -173,6 +179,27 @@ class Fleet:
         """Load until nothing is missing; more may be deployed meanwhile."""
         while missing := [one for one in self._artifacts.values() if one.id not in worker.known]:
             await asyncio.gather(*(self._load_or_miss(worker, one) for one in missing))
+
+    async def _weigh(self, worker: Worker) -> None:
+        """Learn how much it takes before its first call: no successor would take less."""
+        worker.weighed = asyncio.get_running_loop().create_future()
+        self._ping(worker)
+        try:
+            async with asyncio.timeout(self._policy.hello):
+                await worker.weighed
+        except TimeoutError:
+            text = f"worker {worker.number} answered no ping within {self._policy.hello:g} s"
+            raise DaemonError(ErrorKind.WORKER_LOST, text) from None
+        worker.vitals.at_start = worker.vitals.resident
+        cap = self._policy.health.resident
+        if worker.vitals.at_start > cap and not self._warned:
+            self._warned = True
+            _log.warning(
+                "a worker takes %d MiB before its first call, which is over WORKER_MEMORY "
+                "(%d MiB): it can't be replaced by a smaller one, so raise that, or serve less",
+                worker.vitals.at_start >> 20,
+                cap >> 20,
+            )
 
     def _lost(self, worker: Worker, lost: Lost) -> None:
         was_ready = worker.ready
@@ -191,9 +218,9 @@ class Fleet:
         if worker in self._workers:
             self._workers.remove(worker)
         worker.process.kill()
-        for load in worker.loads.values():
-            if not load.done():
-                load.set_exception(
+        for waiting in (*worker.loads.values(), worker.weighed):
+            if waiting is not None and not waiting.done():
+                waiting.set_exception(
                     DaemonError(ErrorKind.WORKER_LOST, "the worker died while it loaded a Skill")
                 )
 
@@ -232,6 +259,8 @@ class Fleet:
                 worker.vitals.unanswered = 0
                 worker.vitals.zombies = frame.zombies
                 worker.vitals.resident = frame.resident
+                if worker.weighed is not None and not worker.weighed.done():
+                    worker.weighed.set_result(None)
             case Loaded():
                 load = worker.loads.get(frame.artifact)
                 if load is not None and not load.done():

@@ -27,11 +27,12 @@ class HealthPolicy:
 
 @dataclass(slots=True)
 class Vitals:
-    """What is known of a worker's state. Owned by its `Worker`."""
+    """What is known of a worker's state. Owned by its `Worker`. `at_start`: before its first call."""
 
     unanswered: int = 0
     zombies: int = 0
     resident: int = 0
+    at_start: int = 0
     calls: int = 0
 
 
@@ -41,8 +42,8 @@ def unfit(vitals: Vitals, policy: HealthPolicy, *, stuck: int) -> str | None:
         return "stuck"
     if vitals.zombies >= policy.zombies:
         return "zombies"
-    if vitals.resident > policy.resident:
-        return "memory"
+    if vitals.at_start <= policy.resident < vitals.resident:
+        return "memory"  # where it started beyond it, so would its successor
     if policy.calls and vitals.calls >= policy.calls:
         return "calls"
     return None

@@ -28,6 +28,7 @@ class Child:
         self.left: dict[int, int] = {}
         self.loaded: list[str] = []
         self.zombies = 0
+        self.memory = 1 << 20
         self.draining = False
         self.acts: dict[str, Callable[[m.Run, dict], None]] = {
             "echo": lambda run, _: self.done(run.call, output=run.input),
@@ -44,6 +45,7 @@ class Child:
             "stay": lambda *_: None,
             "ignore": lambda *_: None,
             "zombie": self.zombie,
+            "bloat": self.bloat,
             "host": lambda run, script: self.send(m.HostCall(run.call, 1, csi.ListTools())),
             "host-exit": self.host_exit,
             "twice": self.twice,
@@ -71,6 +73,10 @@ class Child:
 
     def zombie(self, run: m.Run, script: dict) -> None:
         self.zombies += 1
+        self.done(run.call, output=b"null")
+
+    def bloat(self, run: m.Run, script: dict) -> None:
+        self.memory = 1 << 30
         self.done(run.call, output=b"null")
 
     def host_exit(self, run: m.Run, script: dict) -> None:
@@ -106,7 +112,7 @@ class Child:
             m.Credit: self.credited,
             m.Answer: self.answered,
             m.Ping: lambda ping: self.send(
-                m.Pong(ping.number, len(self.scripts), self.zombies, 1 << 20)
+                m.Pong(ping.number, len(self.scripts), self.zombies, self.memory)
             ),
             m.Drain: self.drain,
             m.Warm: lambda warm: None,

@@ -13,6 +13,7 @@ from daemon.workers.health import Backoff, HealthPolicy, Vitals, unfit
         (Vitals(), 1, "stuck"),
         (Vitals(zombies=4), 0, "zombies"),
         (Vitals(resident=(2 << 30) + 1), 0, "memory"),
+        (Vitals(resident=3 << 30, at_start=(2 << 30) + 1), 0, None),
     ],
 )
 def test_worker_is_replaced_for_a_reason(vitals: Vitals, stuck: int, reason: str | None) -> None:

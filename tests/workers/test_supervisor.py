@@ -377,7 +377,7 @@ async def test_replacement_has_every_artifact_before_it_takes_calls() -> None:
     ("health", "reason", "do"),
     [
         (HealthPolicy(calls=2, pings=500), "calls", "echo"),
-        (HealthPolicy(resident=1, pings=500), "memory", "echo"),
+        (HealthPolicy(resident=2 << 20, pings=500), "memory", "bloat"),
         (HealthPolicy(zombies=2, pings=500), "zombies", "zombie"),
     ],
 )
@@ -392,6 +392,20 @@ async def test_worn_worker_is_replaced_without_a_failing_call(
         await until(lambda: made.stats.restarts.get(reason, 0) >= 1)
         assert await pid_of_a_worker(made) != before
         assert set(made.stats.restarts) == {reason}
+
+
+async def test_worker_that_starts_above_the_cap_is_not_replaced_for_ever(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """No successor would be smaller; the operator is told once, with the setting's name."""
+    health = HealthPolicy(resident=1 << 19, calls=40, pings=500)
+    async with supervisor(workers=2, ping_interval=0.02, health=health) as made:
+        while not made.stats.restarts:
+            await made.run(call())
+
+        assert set(made.stats.restarts) == {"calls"}
+    told = [one.getMessage() for one in caplog.records if "WORKER_MEMORY" in one.getMessage()]
+    assert len(told) == 1
 
 
 async def test_replaced_worker_finishes_its_calls() -> None:
