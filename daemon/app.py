@@ -35,9 +35,10 @@ from daemon.invoke import Skills
 from daemon.observability import logs, tracing
 from daemon.observability.metrics import Metrics
 from daemon.privacy import keep_private
+from daemon.reconcile.exchanges import Exchanges
 from daemon.reconcile.install import Installer
 from daemon.reconcile.loader import Loader
-from daemon.reconcile.loop import Pace, Reconciler
+from daemon.reconcile.loop import Reconciler
 from daemon.reconcile.remote import Remotes
 from daemon.reconcile.upgrade import Upgrades
 from daemon.reconcile.watcher import Watcher
@@ -245,7 +246,7 @@ async def _reconciler(settings: Settings, stack: AsyncExitStack, *, shared: _Sha
     remotes = Remotes(interval=settings.namespace_update_interval, on_change=shared.watcher.kick)
     stack.push_async_callback(remotes.close)
     installer = Installer(
-        registries=registries,
+        exchanges=Exchanges(registries),
         store=shared.store,
         precompiler=shared.precompiler,
         workers=shared.supervisor,
@@ -274,7 +275,7 @@ async def _reconciler(settings: Settings, stack: AsyncExitStack, *, shared: _Sha
             workers=shared.supervisor,
             heat=shared.heat.of,
         ),
-        pace=Pace(interval=settings.namespace_update_interval),
+        interval=settings.namespace_update_interval,
         observe=observer(shared.metrics),
     )
 

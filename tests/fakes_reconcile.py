@@ -158,17 +158,20 @@ def artifact_of(digest: Digest, path: Path, *, variant: Variant) -> Artifact:
 
 
 class FakePrecompiler:
-    """Compiles by writing a file; contents in `refused` don't compile."""
+    """Compiles by writing a file, once `free` is set; contents in `refused` don't compile."""
 
     def __init__(self, store: FakeStore) -> None:
         self._store = store
         self.refused: set[str] = set()
         self.compiled: list[tuple[str, Variant]] = []
+        self.free = asyncio.Event()
+        self.free.set()
 
     async def prepare(
         self, digest: Digest, component: Path, *, variant: Variant, background: bool = False
     ) -> Artifact:
         """Write the artifact's file."""
+        await self.free.wait()
         content = await asyncio.to_thread(component.read_text)
         self.compiled.append((content, variant))
         if content in self.refused:

@@ -9,8 +9,8 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -20,12 +20,12 @@ from daemon.catalogue import Served, ServedSkill
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Digest, SkillPath
 from daemon.reconcile import state
-from daemon.reconcile.ports import Precompiler, Registries, Store, Variant, Workers
-from daemon.skill import Artifact, Failure, Limits, RegistryRef, SkillMetadata, SkillSpec
+from daemon.reconcile.exchanges import Exchanges
+from daemon.reconcile.ports import Precompiler, Store, Variant, Workers
+from daemon.skill import Artifact, Failure, Limits, SkillMetadata, SkillSpec
 
 _log = logging.getLogger(__name__)
 Policy = Literal["split", "whole", "tiered"]
-_MOST_AT_A_REGISTRY = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +56,29 @@ class Phases:
 
 
 class Installer:
-    """Brings Skills from registries into the workers; owned by the reconciler."""
+    """
+    Brings Skills from registries into the workers; owned by the reconciler.
+
+    Each exchange, compile and load has bounds of its own; there is none on the whole, for most
+    of it may be spent in line behind others.
+    """
 
     def __init__(
         self,
         *,
-        registries: Registries,
+        exchanges: Exchanges,
         store: Store,
         precompiler: Precompiler,
         workers: Workers,
         policy: Policy = "tiered",
         limits: Limits | None = None,
     ) -> None:
-        self._registries = registries
+        self._exchanges = exchanges
         self._store = store
         self._precompiler = precompiler
         self._workers = workers
         self.policy: Policy = policy
         self._limits = limits or Limits()
-        self._gates: dict[str, asyncio.Semaphore] = {}
         self._last: dict[SkillPath, tuple[SkillSpec, Digest]] = {}
         self._held: set[str] = set()  # loaded, or being so, since the last look at idle ones
         self._loading: Counter[str] = Counter()
@@ -90,9 +94,7 @@ class Installer:
             return spec.digest
         try:
             with phases.of("resolve"):
-                async with self._at(spec.registry):
-                    registry = self._registries.get(spec.registry)
-                    return await registry.resolve(spec.path.name, spec.tag)
+                return await self._exchanges.resolve(spec)
         except DaemonError as error:
             before, digest = self._last.get(spec.path, (None, None))
             if not or_last or digest is None or before != spec:
@@ -128,9 +130,7 @@ class Installer:
         temporary = await asyncio.to_thread(self._store.component_destination, digest)
         try:
             with phases.of("pull"):
-                async with self._at(spec.registry):
-                    registry = self._registries.get(spec.registry)
-                    await registry.pull(spec.path.name, digest, temporary)
+                await self._exchanges.pull(spec, digest, temporary)
             with phases.of("verify"):
                 return await asyncio.to_thread(self._store.adopt_component, digest, temporary)
         finally:
@@ -251,15 +251,6 @@ class Installer:
                 self._store.put_metadata, artifact.digest, said.metadata, said.metadata_failure
             )
         return Installed(artifact.digest, artifact, said.metadata, said.metadata_failure)
-
-    @asynccontextmanager
-    async def _at(self, ref: RegistryRef) -> AsyncIterator[None]:
-        """Bound the requests to one registry: a slow one delays nobody but itself."""
-        gate = self._gates.setdefault(
-            ref.host or str(ref.directory), asyncio.Semaphore(_MOST_AT_A_REGISTRY)
-        )
-        async with gate:
-            yield
 
 
 def owner(path: SkillPath, digest: Digest) -> str:

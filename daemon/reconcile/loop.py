@@ -12,7 +12,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -36,16 +36,12 @@ from daemon.tasks import Tasks
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How often moving tags are looked at, and how long one installation may take, in seconds."""
-
-    interval: float = 10.0
-    install_timeout: float = 900.0
-
-
 class Reconciler:
-    """Makes the catalogue what the namespaces want; owned by the application."""
+    """
+    Makes the catalogue what the namespaces want; owned by the application.
+
+    Moving tags are looked at once per *interval*, in seconds.
+    """
 
     def __init__(
         self,
@@ -54,14 +50,14 @@ class Reconciler:
         installer: Installer,
         catalogue: Catalogue,
         upgrades: Upgrades | None = None,
-        pace: Pace | None = None,
+        interval: float = 10.0,
         observe: Callable[[Event], None] = lambda _: None,
     ) -> None:
         self._loader = loader
         self._installer = installer
         self._catalogue = catalogue
         self._upgrades = upgrades
-        self._pace = pace or Pace()
+        self._interval = interval
         self._journal = Journal(catalogue, observe)
         self._loaded = Loaded()
         self._wanted: Skills = {}
@@ -233,13 +229,9 @@ class Reconciler:
         phases = Phases()
         failed: DaemonError | None = None
         try:
-            async with asyncio.timeout(self._pace.install_timeout):
-                served = await self._made(attempt, phases=phases)
+            served = await self._made(attempt, phases=phases)
         except DaemonError as error:
             failed = error
-        except TimeoutError:
-            text = f"not installed within {self._pace.install_timeout:g} s"
-            failed = DaemonError(ErrorKind.REGISTRY_UNAVAILABLE, text)
         finally:
             is_current = self._is_current(attempt, generation)
             if is_current:
@@ -297,7 +289,7 @@ class Reconciler:
         return self._installer.served(spec, found, revision=revision)
 
     def _succeeded(self, attempt: Attempt, served: Served, *, phases: Phases) -> None:
-        interval = self._pace.interval * (0.9 + 0.2 * random.random())  # noqa: S311 - jitter
+        interval = self._interval * (0.9 + 0.2 * random.random())  # noqa: S311 - jitter
         recovered = attempt.succeeded(now=time.monotonic(), interval=interval)
         if self._catalogue.served.get(served.path) == served:
             if recovered:
@@ -311,7 +303,7 @@ class Reconciler:
         news = attempt.failed(
             error,
             now=time.monotonic(),
-            interval=self._pace.interval,
+            interval=self._interval,
             random=random.random(),  # noqa: S311 - jitter
         )
         if news:

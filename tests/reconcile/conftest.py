@@ -10,9 +10,10 @@ from daemon.names import Namespace, SkillPath
 from daemon.namespaces.operator import Operators
 from daemon.namespaces.status import Condition, ConditionType, NamespaceStatus, condition
 from daemon.reconcile.attempt import Event
+from daemon.reconcile.exchanges import Exchanges
 from daemon.reconcile.install import Installer, Policy
 from daemon.reconcile.loader import Loader
-from daemon.reconcile.loop import Pace, Reconciler
+from daemon.reconcile.loop import Reconciler
 from daemon.reconcile.remote import Remotes
 from daemon.reconcile.upgrade import Upgrades
 from daemon.skill import RegistryRef
@@ -37,7 +38,8 @@ class World:
     allow_empty: bool = False
     registries: FakeRegistries = field(default_factory=FakeRegistries)
     events: list[Event] = field(default_factory=list)
-    pace: Pace = field(default_factory=lambda: Pace(interval=0.01))
+    interval: float = 0.01
+    patience: float = 60.0
 
     def __post_init__(self) -> None:
         self.root = self.path / "namespaces"
@@ -47,7 +49,7 @@ class World:
         self.precompiler = FakePrecompiler(self.store)
         self.catalogue = Catalogue()
         self.installer = Installer(
-            registries=self.registries,
+            exchanges=Exchanges(self.registries, patience=self.patience),
             store=self.store,
             precompiler=self.precompiler,
             workers=self.workers,
@@ -69,7 +71,7 @@ class World:
             installer=self.installer,
             catalogue=self.catalogue,
             upgrades=self.upgrades,
-            pace=self.pace,
+            interval=self.interval,
             observe=self.events.append,
         )
 

@@ -11,7 +11,6 @@ from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Namespace, SkillName
 from daemon.namespaces.operator import RemoteNamespace
 from daemon.namespaces.status import ConditionType
-from daemon.reconcile.loop import Pace
 from daemon.reconcile.watcher import Watcher
 from daemon.skill import Artifact
 from daemon.tasks import Tasks
@@ -441,9 +440,9 @@ async def test_a_first_installation_recovers_by_itself(world: World, error: Daem
     await until(lambda: world.contents() == {"team/a": "A1"})
 
 
-async def test_an_installation_that_hangs_ends_with_its_time(tmp_path: Path) -> None:
+async def test_a_registry_that_hangs_fails_the_attempt(tmp_path: Path) -> None:
     """And is told."""
-    world = World(tmp_path, pace=Pace(interval=0.01, install_timeout=0.05))
+    world = World(tmp_path, patience=0.05)
     world.registry.hanging["a"] = asyncio.Event()
     world.registry.push("a", "v1", "A1")
     world.write("team", ONE)
@@ -452,14 +451,27 @@ async def test_an_installation_that_hangs_ends_with_its_time(tmp_path: Path) -> 
 
     error = world.status().skills[SkillName("a")].error
     assert error is not None
-    assert "not installed within" in error.message
+    assert "was not done within 0.05 s" in error.message
     assert world.catalogue.complete
-    await world.stop()
+
+
+async def test_a_long_line_before_the_compiler_fails_nobody(tmp_path: Path) -> None:
+    """Fifty slow compiles are slow, and no fault of the last of them."""
+    world = World(tmp_path, patience=0.05)
+    world.precompiler.free.clear()
+    asyncio.get_running_loop().call_later(0.2, world.precompiler.free.set)
+    world.registry.push("a", "v1", "A1")
+    world.write("team", ONE)
+
+    await world.reconcile()
+
+    assert world.contents() == {"team/a": "A1"}
+    assert {one.action for one in world.events} == {"served"}
 
 
 async def test_a_look_on_demand_asks_for_moved_tags_at_once(tmp_path: Path) -> None:
     """As a webhook of the registry wants it."""
-    world = World(tmp_path, pace=Pace(interval=3600.0))
+    world = World(tmp_path, interval=3600.0)
     world.registry.push("a", "v1", "A1")
     world.write("team", ONE)
     await world.reconcile()
@@ -476,7 +488,7 @@ async def test_a_look_on_demand_asks_for_moved_tags_at_once(tmp_path: Path) -> N
 
 async def test_thousands_of_skills_that_fail_leave_time_for_others(tmp_path: Path) -> None:
     """What one of them meets costs the same, however many there are; the file's size is enough."""
-    world = World(tmp_path, pace=Pace(interval=3600.0))
+    world = World(tmp_path, interval=3600.0)
     entries = ",\n".join(f'{{ name = "a{number}" }}' for number in range(4000))
     world.write("team", f"skills = [{entries}]")
     turns = 0
