@@ -24,7 +24,8 @@ _READ_BUFFER = 1 << 20
 def open_session(patience: Patience) -> aiohttp.ClientSession:
     """Return a session for all registries; needs a running loop, and is closed by the caller."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=32, limit_per_host=8),
+        # Waiting for a connection would cost the time of an exchange; who asks stands in line.
+        connector=aiohttp.TCPConnector(limit=0),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(
             total=None, sock_connect=patience.connect, sock_read=patience.idle

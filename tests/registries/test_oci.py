@@ -1,6 +1,8 @@
 """Skills in an OCI registry, against a stub that misbehaves and a real docker-registry."""
 
+import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -189,6 +191,29 @@ async def test_pulls_a_component_byte_for_byte(
 
     assert (tmp_path / "greet.wasm").read_bytes() == COMPONENT
     assert names_in(tmp_path) == ["greet.wasm"]
+
+
+async def test_slow_transfers_take_no_time_from_a_question(
+    stub: StubRegistry, tmp_path: Path
+) -> None:
+    """Who bounds how many there are is the one who asks; none waits here for a connection."""
+    digest = stub.put("greet", V1, COMPONENT)
+    stub.play(stubbed.hang, on="blobs", times=16)
+    patience = replace(HASTY, idle=10, answer=0.5)
+    async with Registries(options=[stub.options], patience=patience) as registries:
+        registry = registries.get(RegistryRef(host=stub.host))
+        async with asyncio.TaskGroup() as group:
+            slow = [
+                group.create_task(registry.pull(GREET, digest, tmp_path / f"{one}.wasm"))
+                for one in range(16)
+            ]
+            while len(stub.requests("GET", "blobs")) < 8:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+
+            assert await registry.resolve(GREET, V1) == digest
+
+            for one in slow:
+                one.cancel()
 
 
 @pytest.mark.parametrize(
