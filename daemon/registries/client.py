@@ -73,6 +73,7 @@ class RegistryClient:
             clock=clock,
         )
         self._tls: ssl.SSLContext | None = None
+        self._tls_lock = asyncio.Lock()  # connections are reused by those of one context only
         scheme = "http" if transport.plain_http else "https"
         self._base = URL(f"{scheme}://{transport.host}/v2/")
 
@@ -144,11 +145,13 @@ class RegistryClient:
     async def _once(
         self, method: str, url: URL, headers: Mapping[str, str], data: Any
     ) -> aiohttp.ClientResponse:
-        if self._tls is None:
-            self._tls = await asyncio.to_thread(tls_context, self._transport.ca)
+        async with self._tls_lock:
+            if self._tls is None:
+                self._tls = await asyncio.to_thread(tls_context, self._transport.ca)
+            tls = self._tls
         try:
             return await self._session.request(
-                method, url, headers=headers, data=data, allow_redirects=False, ssl=self._tls
+                method, url, headers=headers, data=data, allow_redirects=False, ssl=tls
             )
         except aiohttp.ClientConnectorCertificateError:
             self._tls = None  # the CA file may be replaced meanwhile: read it again next time
