@@ -1,5 +1,7 @@
 """Metadata is read, checked, and must not ask the host."""
 
+import json
+
 import pytest
 
 from daemon.engine.call import Call, running
@@ -31,6 +33,15 @@ def test_schemas_are_parsed(load: Load, strings: bool) -> None:
     assert _describe(skill) == SkillMetadata(None, {"type": "string"}, {"type": "string"})
 
 
+@pytest.mark.parametrize("schema", ['{"$ref":"urn:elsewhere"}', '{"$schema":"urn:mine"}'])
+def test_what_a_schema_refers_to_need_not_be_here(load: Load, schema: str) -> None:
+    """Callers may know it."""
+    said = _describe(load(components.function(schema=schema)))
+
+    assert said is not None
+    assert said.input_schema == json.loads(schema)
+
+
 def test_streams_and_old_worlds_have_none(load: Load) -> None:
     """They have no such function."""
     stream = load(components.message_stream(), kind=SkillKind.MESSAGE_STREAM)
@@ -45,6 +56,7 @@ def test_streams_and_old_worlds_have_none(load: Load) -> None:
         (components.function(schema='{"type": 7}'), ErrorKind.SKILL_FAILED),
         (components.function(schema="[]"), ErrorKind.SKILL_FAILED),
         (components.function(schema="{"), ErrorKind.SKILL_FAILED),
+        (components.function(schema='{"pattern": "("}'), ErrorKind.SKILL_FAILED),
         (components.function(describe=components.SELECT_LANGUAGE), ErrorKind.CSI_IN_METADATA),
         (components.function(describe="(unreachable)"), ErrorKind.SKILL_TRAPPED),
     ],
