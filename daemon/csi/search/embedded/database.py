@@ -125,10 +125,14 @@ class Database:
         connection = sqlite3.connect(
             self._path, timeout=self._patience, isolation_level=None, check_same_thread=False
         )
-        _use_wal(connection, self._patience)
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA cache_size = -65536")
-        connection.execute("PRAGMA mmap_size = 1073741824")
+        try:
+            _use_wal(connection, self._patience)
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA cache_size = -65536")
+            connection.execute("PRAGMA mmap_size = 1073741824")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _close(self) -> None:
