@@ -1,51 +1,31 @@
 """
-Keeps N worker processes alive, loaded and healthy.
+Keeps N worker processes alive and healthy.
 
 A worker is disposable: lost, hung or bloated ones are replaced, and a replacement has every served
-artifact before it takes calls. Leaves out the calls themselves (`supervisor`), to whom it reports
-through `Crew`.
+artifact before it takes calls. Leaves out how it gets them (`loads`) and the calls themselves
+(`supervisor`), to whom it reports through `Crew`.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Protocol
 
 from daemon.errors import DaemonError, ErrorKind
-from daemon.skill import Artifact
 from daemon.tasks import Tasks
-from daemon.workers.calls import Call
-from daemon.workers.dispatch import Slot
-from daemon.workers.health import Backoff, Vitals, unfit
-from daemon.workers.messages import Drain, FromWorker, Load, Loaded, Ping, Pong, Unload, Warm
+from daemon.workers.health import Backoff, unfit
+from daemon.workers.loads import Loads
+from daemon.workers.member import Worker
+from daemon.workers.messages import Drain, FromWorker, Loaded, Ping, Pong
 from daemon.workers.policy import FleetPolicy
 from daemon.workers.process import Lost, WorkerProcess
 
 _log = logging.getLogger(__name__)
 
-
-@dataclass(slots=True, eq=False)
-class Worker:
-    """One worker: its process, load, calls and loaded artifacts. Owned by the fleet."""
-
-    number: int
-    process: WorkerProcess = field(init=False)
-    slot: Slot = field(init=False)
-    calls: dict[int, Call] = field(default_factory=dict)
-    abandoned: dict[int, float] = field(default_factory=dict)  # call: since when
-    known: set[str] = field(default_factory=set)  # artifacts it has loaded, or can't load
-    loads: dict[str, asyncio.Future[Loaded]] = field(default_factory=dict)
-    warm: set[str] = field(default_factory=set)
-    vitals: Vitals = field(default_factory=Vitals)
-    weighed: asyncio.Future[None] | None = None  # done with its next pong
-    alive: bool = True
-    ready: bool = False
-    retiring: bool = False
-
-    def __post_init__(self) -> None:
-        self.slot = Slot(self.number)
+_RETIRING = 2
+"""So many workers may finish their calls at a time, beside their successors; or all, if more."""
 
 
 class Crew(Protocol):
@@ -75,11 +55,12 @@ class Fleet:
         self._policy = policy
         self._crew = crew
         self._workers: list[Worker] = []
-        self._artifacts: dict[str, Artifact] = {}
+        self.loads = Loads(policy, self._workers)
         self._tasks = Tasks()
         self._backoff = Backoff()
         self._started = 0
         self._pings = 0
+        self._relieved: Worker | None = None  # whose successor is starting
         self._warned = False
         self._stopping = False
         self.restarts: Counter[str] = Counter()
@@ -92,7 +73,7 @@ class Fleet:
     @property
     def up(self) -> int:
         """How many take calls."""
-        return sum(worker.ready and not worker.retiring for worker in self._workers)
+        return sum(worker.ready for worker in self._workers)
 
     # Life ------------------------------------------------------------------------------------
 
@@ -124,12 +105,28 @@ class Fleet:
             worker.process.kill("hung: it answered no ping")
             return
         self._ping(worker)
-        stuck = [number for number, since in worker.abandoned.items() if now - since > health.stuck]
-        reason = unfit(worker.vitals, health, stuck=len(stuck))
-        busy = any(one.retiring or not one.ready for one in self._workers)
-        if reason is not None and worker.ready and not worker.retiring and not busy:
-            worker.retiring = True
+        stuck = worker.stuck(since=now - health.stuck)
+        if worker.retiring and stuck and stuck == len(worker.calls):
+            worker.process.kill("was left with calls that do not end")
+        if not worker.ready:
+            return
+        if self.loads.owed(worker):
+            self._tasks.spawn(self._retry_loads(worker), name=f"retry loads of {worker.number}")
+        reason = unfit(worker.vitals, health, stuck=stuck)
+        if reason is not None and self._may_relieve():
+            self._relieved = worker
             self._tasks.spawn(self._recycle(worker, reason), name=f"recycle worker {worker.number}")
+
+    def _may_relieve(self) -> bool:
+        """One successor at a time; and workers that do not finish must not pile up."""
+        starting = sum(not (one.ready or one.retiring) for one in self._workers)
+        retiring = sum(one.retiring for one in self._workers)
+        most = max(_RETIRING, self._policy.workers)
+        return self._relieved is None and not starting and retiring < most
+
+    async def _retry_loads(self, worker: Worker) -> None:
+        with contextlib.suppress(DaemonError):  # it died: its successor loads everything
+            await self.loads.retry(worker)
 
     def _ping(self, worker: Worker) -> None:
         self._pings += 1
@@ -142,12 +139,16 @@ class Fleet:
             await self._bring_up()
         except DaemonError as error:
             _log.error("worker %d stays, no successor: %s", worker.number, error)
-            worker.retiring = False
             if not worker.alive:
                 await self._replace()
             return
+        finally:
+            self._relieved = None
+        if not worker.alive:
+            return  # it died meanwhile: the successor is its replacement
         self.restarts[reason] += 1
         _log.info("worker %d is replaced: %s", worker.number, reason)
+        worker.ready, worker.retiring = False, True
         self._crew.closed(worker)
         worker.process.send(Drain())
         if not await worker.process.wait(timeout=self._policy.drain):
@@ -165,7 +166,7 @@ class Fleet:
             raise DaemonError(ErrorKind.WORKER_LOST, "a worker died right after its start")
         self._workers.append(worker)
         try:
-            await self._catch_up(worker)
+            await self.loads.catch_up(worker)
             await self._weigh(worker)
         except BaseException:
             self._discard(worker)
@@ -174,11 +175,6 @@ class Fleet:
         worker.ready = True
         self._crew.opened(worker)
         return worker
-
-    async def _catch_up(self, worker: Worker) -> None:
-        """Load until nothing is missing; more may be deployed meanwhile."""
-        while missing := [one for one in self._artifacts.values() if one.id not in worker.known]:
-            await asyncio.gather(*(self._load_or_miss(worker, one) for one in missing))
 
     async def _weigh(self, worker: Worker) -> None:
         """Learn how much it takes before its first call: no successor would take less."""
@@ -204,25 +200,22 @@ class Fleet:
     def _lost(self, worker: Worker, lost: Lost) -> None:
         was_ready = worker.ready
         self._discard(worker)
-        if not (worker.retiring and not worker.calls):
+        if not worker.retiring or worker.calls:
             _log.error("worker %d %s", worker.number, lost)
         self._crew.closed(worker)
         self._crew.lost(worker, lost)
-        if was_ready and not worker.retiring and not self._stopping:
-            self.restarts["hung" if lost.reason.startswith("hung") else "crashed"] += 1
+        if not was_ready or self._stopping:
+            return
+        self.restarts["hung" if lost.reason.startswith("hung") else "crashed"] += 1
+        if worker is not self._relieved:
             self._tasks.spawn(self._replace(), name=f"replace worker {worker.number}")
 
     def _discard(self, worker: Worker) -> None:
         """Forget a worker; who waits for its loads hears of it."""
-        worker.alive = worker.ready = False
         if worker in self._workers:
             self._workers.remove(worker)
         worker.process.kill()
-        for waiting in (*worker.loads.values(), worker.weighed):
-            if waiting is not None and not waiting.done():
-                waiting.set_exception(
-                    DaemonError(ErrorKind.WORKER_LOST, "the worker died while it loaded a Skill")
-                )
+        worker.bury()
 
     async def _replace(self) -> None:
         """Bring up one worker, however often it takes."""
@@ -240,7 +233,8 @@ class Fleet:
         """Ask all to finish, and end those that have not after *grace* seconds."""
         self._stopping = True
         await self._tasks.close()
-        workers, self._workers = self._workers, []
+        workers = list(self._workers)
+        self._workers.clear()
         for worker in workers:
             worker.process.expect_end()
             worker.process.send(Drain())
@@ -267,121 +261,6 @@ class Fleet:
                     load.set_result(frame)
             case _:
                 self._crew.received(worker, frame)
-
-    # Artifacts -------------------------------------------------------------------------------
-
-    async def load(self, artifact: Artifact, *, describe: bool) -> Loaded:
-        """
-        Load in one worker first, then in all: a bad artifact harms one worker at most.
-
-        Raises DaemonError: the artifact's failure, or WORKER_LOST.
-        """
-        first = min(
-            (one for one in self._workers if one.ready and not one.retiring),
-            key=lambda one: one.slot.running,
-            default=None,
-        )
-        if first is None:
-            raise DaemonError(ErrorKind.WORKER_LOST, "no worker is up yet", retry_after=1.0)
-        loaded = await self._load(first, artifact, describe=describe)
-        if loaded.failure is not None:
-            failure = loaded.failure
-            raise DaemonError(kind_of(failure.kind), failure.message)
-        first.known.add(artifact.id)
-        self._artifacts[artifact.id] = artifact
-        others = [one for one in self._workers if artifact.id not in one.known]
-        await asyncio.gather(*(self._load_elsewhere(one, artifact) for one in others))
-        return loaded
-
-    async def _load_elsewhere(self, worker: Worker, artifact: Artifact) -> None:
-        try:
-            await self._load_or_miss(worker, artifact)
-        except DaemonError as error:
-            # Gone or stuck: its successor loads everything before it takes calls.
-            _log.warning("worker %d did not load %s: %s", worker.number, artifact.id, error)
-            worker.slot.missing.add(artifact.id)
-
-    async def _load_or_miss(self, worker: Worker, artifact: Artifact) -> None:
-        """Load; where it can't be, note that its calls must go to other workers."""
-        await self._turn(worker, artifact)
-        if artifact.id in worker.known:
-            return
-        loaded = await self._load(worker, artifact, describe=False)
-        if artifact.id not in self._artifacts:
-            worker.process.send(Unload(artifact.id))  # it was retired meanwhile
-            return
-        worker.known.add(artifact.id)
-        if loaded.failure is not None:
-            worker.slot.missing.add(artifact.id)
-            message = loaded.failure.message
-            _log.error("worker %d can't load %s: %s", worker.number, artifact.id, message)
-
-    async def _turn(self, worker: Worker, artifact: Artifact) -> None:
-        """Answers name the artifact only, so there is one load of it at a time."""
-        while pending := worker.loads.get(artifact.id):
-            await asyncio.wait([pending])
-            await asyncio.sleep(0)  # lets who asked for it take it away
-
-    async def _load(self, worker: Worker, artifact: Artifact, *, describe: bool) -> Loaded:
-        await self._turn(worker, artifact)
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Loaded] = loop.create_future()
-        worker.loads[artifact.id] = answer
-        policy = self._policy
-        worker.process.send(
-            Load(
-                artifact=artifact.id,
-                world=artifact.world.value,
-                kind=artifact.kind.value,
-                component=str(artifact.component),
-                shared=[(name, str(path)) for name, path in artifact.shared],
-                strings=artifact.strings,
-                describe=describe,
-                timeout=policy.describe,
-                memory=policy.describe_memory,
-                memories=len(artifact.memories),
-            )
-        )
-        try:
-            async with asyncio.timeout(policy.load):
-                return await answer
-        except TimeoutError:
-            raise DaemonError(
-                ErrorKind.SKILL_NOT_READY,
-                f"worker {worker.number} did not load {artifact.id} within {policy.load:g} s",
-            ) from None
-        finally:
-            worker.loads.pop(artifact.id, None)
-
-    def unload(self, artifact: str) -> None:
-        """Forget an artifact that has no calls left."""
-        self._artifacts.pop(artifact, None)
-        for worker in self._workers:
-            worker.slot.missing.discard(artifact)
-            worker.warm.discard(artifact)
-            if artifact in worker.known:
-                worker.known.discard(artifact)
-                worker.process.send(Unload(artifact))
-
-    def warm(self, wanted: Iterable[tuple[str, int]], *, instances: int) -> None:
-        """Have exactly these artifacts warm, each with its memory cap in bytes."""
-        caps = dict(wanted)
-        for worker in self._workers:
-            if not worker.ready or worker.retiring:
-                continue
-            for artifact in worker.warm - caps.keys():
-                worker.process.send(Warm(artifact, 0))
-            for artifact in caps.keys() - worker.warm:
-                worker.process.send(Warm(artifact, instances, caps[artifact]))
-            worker.warm = set(caps)
-
-
-def kind_of(code: str) -> ErrorKind:
-    """Return the kind of a code from a worker, INTERNAL where it says nothing known."""
-    try:
-        return ErrorKind(code)
-    except ValueError:
-        return ErrorKind.INTERNAL
 
 
 def _first(group: BaseExceptionGroup[DaemonError]) -> DaemonError:

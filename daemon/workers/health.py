@@ -27,12 +27,12 @@ class HealthPolicy:
 
 @dataclass(slots=True)
 class Vitals:
-    """What is known of a worker's state. Owned by its `Worker`. `at_start`: before its first call."""
+    """What is known of a worker's state. Owned by its `Worker`."""
 
     unanswered: int = 0
     zombies: int = 0
     resident: int = 0
-    at_start: int = 0
+    at_start: int = 0  # resident, before its first call
     calls: int = 0
 
 

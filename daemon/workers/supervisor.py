@@ -28,8 +28,10 @@ from daemon.workers.calls import (
     worker_lost,
 )
 from daemon.workers.dispatch import Dispatcher, State
-from daemon.workers.fleet import Fleet, Worker, kind_of
+from daemon.workers.fleet import Fleet
 from daemon.workers.hosting import HostFactory, Hosting
+from daemon.workers.loads import kind_of
+from daemon.workers.member import Worker
 from daemon.workers.messages import Answer, Cancel, Credit, Done, Event, FromWorker, HostCall, Run
 from daemon.workers.policy import FleetPolicy, SupervisorPolicy
 from daemon.workers.process import Lost
@@ -111,7 +113,7 @@ class Supervisor:
         Loading what is loaded is fine. Raises DaemonError when it can't be loaded; a Skill whose
         metadata fails is loaded all the same.
         """
-        loaded = await self._fleet.load(artifact, describe=describe)
+        loaded = await self._fleet.loads.load(artifact, describe=describe)
         self._shelf.add(artifact.id)
         self._warm()
         return Description(loaded.metadata, loaded.metadata_failure)
@@ -119,7 +121,7 @@ class Supervisor:
     def unload(self, artifact_id: str) -> None:
         """Forget an artifact, at the latest once the last call of it has ended."""
         if self._shelf.retire(artifact_id):
-            self._fleet.unload(artifact_id)
+            self._fleet.loads.unload(artifact_id)
 
     async def _keep_warm(self) -> None:
         while True:
@@ -129,7 +131,7 @@ class Supervisor:
 
     def _warm(self) -> None:
         hottest = self._shelf.hottest(workers=self._fleet_policy.workers)
-        self._fleet.warm(hottest, instances=self._policy.warm.instances)
+        self._fleet.loads.warm(hottest, instances=self._policy.warm.instances)
 
     # Calls -----------------------------------------------------------------------------------
 
@@ -278,7 +280,7 @@ class Supervisor:
             self._suspects.pop(call.skill, None)
         self._totals.warm += call.warm
         if self._shelf.give_back(call.artifact):
-            self._fleet.unload(call.artifact)
+            self._fleet.loads.unload(call.artifact)
         wall = asyncio.get_running_loop().time() - call.started
         kind = error.kind if error is not None else None
         self._finished(Finished(call.invocation.path, kind, wall, call.cpu, call.warm))

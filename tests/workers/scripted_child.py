@@ -27,6 +27,7 @@ class Child:
         self.credit: dict[int, int] = {}
         self.left: dict[int, int] = {}
         self.loaded: list[str] = []
+        self.refused = False
         self.zombies = 0
         self.memory = 1 << 20
         self.draining = False
@@ -160,6 +161,13 @@ class Child:
         if frame.artifact == "bad":
             self.send(m.Loaded("bad", Failure("missing-import", "imports wasi:http")))
             return
+        if frame.artifact == "crowded" and not self.refused:
+            self.refused = True
+            refusal = Failure("overloaded", "no more threads", retry_after=1.0)
+            self.send(m.Loaded("crowded", refusal))
+            return
+        if frame.artifact.startswith("brief"):
+            time.sleep(0.002)
         if frame.artifact not in self.loaded:
             self.loaded.append(frame.artifact)
         metadata = SkillMetadata(description="scripted") if frame.describe else None

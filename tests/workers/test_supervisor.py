@@ -289,6 +289,15 @@ async def test_host_call_that_is_asked_twice_ends_the_worker() -> None:
         assert "asked twice" in error.detail
 
 
+def exists(pid: int) -> bool:
+    """Whether there is such a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 # Lost workers -------------------------------------------------------------------------------------
 
 
@@ -423,6 +432,41 @@ async def test_replaced_worker_finishes_its_calls() -> None:
         host.let.set()
 
         assert await slow == b"[]"
+
+
+async def test_worker_that_is_replaced_serves_until_its_successor_does() -> None:
+    """Also where it is the only one: the daemon stays ready."""
+    health = HealthPolicy(zombies=1, pings=500)
+    async with supervisor(ping_interval=0.02, health=health) as made:
+        await made.run(call("zombie"))
+        while not made.stats.restarts:
+            assert made.stats.workers_up == 1
+            await asyncio.sleep(0)
+
+
+async def test_worker_that_finishes_its_calls_keeps_no_other_from_being_replaced() -> None:
+    """Its calls may take as long as any call may."""
+    health = HealthPolicy(zombies=1, pings=500)
+    host = NoTools()
+    host.let.clear()
+    async with supervisor(host=host, ping_interval=0.02, health=health) as made:
+        for replaced in (1, 2):
+            slow = asyncio.ensure_future(made.run(call("host")))
+            await until(lambda: made.stats.waiting >= 1)
+            await made.run(call("zombie"))
+            await until(lambda n=replaced: made.stats.restarts.get("zombies") == n)
+            assert not slow.done()
+        host.let.set()
+
+
+async def test_worker_whose_last_calls_do_not_end_is_not_waited_for() -> None:
+    """Those who called have their answers."""
+    health = HealthPolicy(stuck=0.05, pings=500)
+    async with supervisor(ping_interval=0.02, health=health, drain=3600.0) as made:
+        pid = await pid_of_a_worker(made)
+        await failing(made, call("ignore", timeout=0.01))
+        await until(lambda: made.stats.restarts.get("stuck") == 1)
+        await until(lambda: not exists(pid))
 
 
 # Artifacts ----------------------------------------------------------------------------------------
