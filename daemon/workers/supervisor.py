@@ -303,9 +303,9 @@ class Supervisor:
     def lost(self, worker: Worker, lost: Lost) -> None:
         """See `Crew`. A call that left no trace is tried once more elsewhere."""
         self._workers.pop(worker.number, None)
+        self._suspects.update({call.skill for call in worker.calls.values()})
         for call in list(worker.calls.values()):
             self._dispatcher.leave(call)
-            self._suspects[call.skill] += 1
             if call.admitted and self._may_retry(call):
                 call.retried = True
                 call.disarm()

@@ -33,7 +33,7 @@ class Child:
         self.draining = False
         self.acts: dict[str, Callable[[m.Run, dict], None]] = {
             "echo": lambda run, _: self.done(run.call, output=run.input),
-            "pid": lambda run, _: self.done(run.call, output=str(os.getpid()).encode()),
+            "pid": self.pid,
             "loaded": lambda run, _: self.done(run.call, output=json.dumps(self.loaded).encode()),
             "fail": lambda run, _: self.done(run.call, failure=Failure("skill-failed", "no luck")),
             "strange": lambda run, _: self.done(run.call, failure=Failure("brand-new", "?")),
@@ -71,6 +71,10 @@ class Child:
     def half(self, run: m.Run, script: dict) -> None:
         self.connection.sendall(m.encode(m.Done(run.call, b"1"))[:7])
         os._exit(0)
+
+    def pid(self, run: m.Run, script: dict) -> None:
+        if script.get("elsewhere") != os.getpid():
+            self.done(run.call, output=str(os.getpid()).encode())
 
     def zombie(self, run: m.Run, script: dict) -> None:
         self.zombies += 1

@@ -344,6 +344,21 @@ async def test_skill_that_keeps_killing_workers_is_not_tried_again() -> None:
         assert "at its second attempt" in error.detail
 
 
+async def test_death_of_a_worker_counts_once_however_many_calls_of_a_skill_it_had() -> None:
+    """They are innocent of it: each is tried again, also the third."""
+    policy = SupervisorPolicy(bounds=Bounds(depth=8))
+    async with supervisor(policy=policy) as made:
+        pid = await pid_of_a_worker(made)
+        stays = call("pid", elsewhere=pid, skill="busy")
+        busy = [asyncio.ensure_future(made.run(stays)) for _ in range(4)]
+        await until(lambda: made.stats.running == 4)
+        os.kill(pid, signal.SIGKILL)
+
+        again = await asyncio.gather(*busy)
+
+        assert all(int(answer) != pid for answer in again)
+
+
 async def test_call_that_may_have_had_effects_is_not_tried_again() -> None:
     """It has asked its host already."""
     async with supervisor() as made:
