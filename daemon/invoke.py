@@ -51,13 +51,18 @@ class Executor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What a Skill says of itself, and what it is; schemas are parsed JSON Schemas."""
+    """
+    What a Skill says of itself, and what it is; None for what it does not say.
 
-    description: str | None
-    version: str | None
-    skill_type: str
-    input_schema: Any
-    output_schema: Any
+    `version` is that of its WIT world, for example `0.4`, `skill_type` is `function` or
+    `message_stream`, and schemas are parsed JSON Schemas.
+    """
+
+    description: str | None = None
+    version: str | None = None
+    skill_type: str = SkillKind.FUNCTION.value
+    input_schema: Any = None
+    output_schema: Any = None
 
 
 class Skills:
@@ -95,7 +100,7 @@ class Skills:
         """
         skill = self._find(path)
         if not isinstance(skill, ServedSkill):
-            raise skill.run(body)
+            raise skill.not_a_function()
         if skill.kind is not SkillKind.FUNCTION:
             raise is_stream(path)
         return await self._executor.run(self._invocation(skill, body, caller))

@@ -10,22 +10,12 @@ from daemon.catalogue import Catalogue
 from daemon.csi.interface import Caller, Document, DocumentPath, Tool, ToolInvocation, ToolOutput
 from daemon.csi.search.embedded.values import Change, CollectionSize, NewDocument
 from daemon.errors import DaemonError, ErrorKind
+from daemon.invoke import Described
 from daemon.names import Namespace, SkillPath
 from daemon.skill import StreamEvent
 from tests.fakes_csi import drivers
 
 Script = Callable[[bytes], AsyncGenerator[StreamEvent, None]]
-
-
-@dataclass(frozen=True)
-class Metadata:
-    """A described Skill."""
-
-    description: str | None = None
-    version: str | None = None
-    skill_type: str = "function"
-    input_schema: Any = None
-    output_schema: Any = None
 
 
 @dataclass
@@ -34,7 +24,7 @@ class ScriptedSkills:
 
     functions: dict[str, Callable[[bytes], Awaitable[bytes]]] = field(default_factory=dict)
     streams: dict[str, Script] = field(default_factory=dict)
-    described: dict[str, Metadata] = field(default_factory=dict)
+    described: dict[str, Described] = field(default_factory=dict)
     callers: list[Caller] = field(default_factory=list)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -62,7 +52,7 @@ class ScriptedSkills:
         finally:
             self.closed.set()
 
-    async def metadata(self, path: SkillPath) -> Metadata:
+    async def metadata(self, path: SkillPath) -> Described:
         return self._find(self.described, path)
 
     @staticmethod

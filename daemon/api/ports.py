@@ -6,7 +6,7 @@ Leaves out who stands behind them: `app` wires the real ones, tests bring their 
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiohttp import web
 
@@ -15,38 +15,10 @@ from daemon.csi.interface import Caller, Document, DocumentPath, Drivers, Tools
 from daemon.csi.mcp.status import ServerStatus
 from daemon.csi.search.embedded.values import Change, CollectionSize, NewDocument
 from daemon.errors import ErrorKind
+from daemon.invoke import Described
 from daemon.names import Namespace, SkillPath
 from daemon.observability.tracing import Tracing
 from daemon.skill import StreamEvent
-
-
-class Described(Protocol):
-    """The answer of the metadata route; schemas are parsed JSON."""
-
-    @property
-    def description(self) -> str | None:
-        """What the Skill says it does."""
-        ...
-
-    @property
-    def version(self) -> str | None:
-        """The WIT world, for example `0.4`; None for worlds without metadata."""
-        ...
-
-    @property
-    def skill_type(self) -> str:
-        """`function` or `message_stream`."""
-        ...
-
-    @property
-    def input_schema(self) -> Any:
-        """A JSON Schema, or None."""
-        ...
-
-    @property
-    def output_schema(self) -> Any:
-        """A JSON Schema, or None."""
-        ...
 
 
 class SkillRunner(Protocol):

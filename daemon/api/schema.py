@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from daemon.api.ports import Described
 from daemon.catalogue import Catalogue, NamespaceTools, Served, ServedChat, ServedSkill
 from daemon.csi.interface import Tool
 from daemon.csi.mcp.status import ServerStatus, shown
+from daemon.invoke import Described
 from daemon.names import Namespace, SkillPath
 from daemon.namespaces.status import (
     Condition,
@@ -45,7 +45,7 @@ def metadata(described: Described) -> JsonObject:
     return {
         "description": described.description,
         "version": described.version,
-        "skill_type": str(described.skill_type),
+        "skill_type": described.skill_type,
         "input_schema": described.input_schema,
         "output_schema": described.output_schema,
     }

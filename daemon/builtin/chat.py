@@ -75,7 +75,7 @@ class Chat:
         """See `Builtin`."""
         return SkillMetadata(description="A chat skill", input_schema=_INPUT_SCHEMA)
 
-    def run(self, body: bytes) -> DaemonError:
+    def not_a_function(self) -> DaemonError:
         """See `Builtin`."""
         return is_stream(self._spec.path)
 
@@ -109,7 +109,7 @@ class TellMeAJoke:
         """See `Builtin`."""
         raise reported("This Skill has no metadata")
 
-    def run(self, body: bytes) -> DaemonError:
+    def not_a_function(self) -> DaemonError:
         """See `Builtin`."""
         return is_stream(self._path)
 

@@ -17,7 +17,7 @@ class Hello:
         """See `Builtin`."""
         return SkillMetadata()
 
-    def run(self, body: bytes) -> DaemonError:
+    def not_a_function(self) -> DaemonError:
         """See `Builtin`."""
         return reported("I am a dummy Skill, only my stream says something")
 

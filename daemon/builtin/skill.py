@@ -14,7 +14,7 @@ from daemon.skill import MessageAppend, MessageBegin, MessageEnd, SkillMetadata,
 
 
 class Builtin(Protocol):
-    """A Skill that runs in the parent. All of them stream, most of them only that."""
+    """A Skill that runs in the parent. All of them stream, and do nothing else."""
 
     @property
     def version(self) -> str | None:
@@ -25,8 +25,8 @@ class Builtin(Protocol):
         """What it says of itself. Raises DaemonError where it can't."""
         ...
 
-    def run(self, body: bytes) -> DaemonError:
-        """Return why it is no function."""
+    def not_a_function(self) -> DaemonError:
+        """Return the error for those who call it as one."""
         ...
 
     def stream(self, body: bytes, caller: Caller) -> AsyncGenerator[StreamEvent, None]:

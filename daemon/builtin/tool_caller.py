@@ -26,7 +26,7 @@ class ToolCaller:
         """See `Builtin`."""
         return SkillMetadata()
 
-    def run(self, body: bytes) -> DaemonError:
+    def not_a_function(self) -> DaemonError:
         """See `Builtin`."""
         return is_stream(self._path)
 

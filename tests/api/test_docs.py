@@ -23,11 +23,12 @@ from daemon.api.app import GUARDED, OPEN
 from daemon.api.docs import openapi
 from daemon.api.server import Server
 from daemon.csi.interface import Document, DocumentPath
+from daemon.invoke import Described
 from daemon.names import SkillPath
 from daemon.skill import MessageAppend, MessageBegin, MessageEnd, Reasoning, StreamEvent
 from tests.api.conftest import Serve
 from tests.api.statuses import catalogue
-from tests.fakes_api import BuiltList, Documents, Metadata, ScriptedSkills, services
+from tests.fakes_api import BuiltList, Documents, ScriptedSkills, services
 
 
 def documented() -> set[tuple[str, str]]:
@@ -123,7 +124,7 @@ def populated() -> Any:
     skills = ScriptedSkills(
         functions={"my-team/hello": echo},
         streams={"my-team/talk": talk},
-        described={"my-team/hello": Metadata("Hi")},
+        described={"my-team/hello": Described("Hi")},
     )
     built = BuiltList(SkillPath.parse("my-team", "hello"))
     documents = Documents()

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from daemon.api.encoding import MIN_COMPRESSED, compress, decompress, decompress_now
 from daemon.errors import DaemonError, ErrorKind
+from daemon.invoke import Described
 from tests.api.conftest import Serve
-from tests.fakes_api import Metadata, ScriptedSkills
+from tests.fakes_api import ScriptedSkills
 
 METADATA = "/v1/skills/team/echo/metadata"
 LIMIT = 1 << 20
@@ -60,7 +61,7 @@ def test_broken_bodies_are_the_callers_mistake(broken: bytes) -> None:
 @pytest.mark.parametrize("size", [MIN_COMPRESSED, 300_000])
 async def test_big_answers_are_compressed(serve: Serve, coding: str, size: int) -> None:
     """For clients that accept it; caches are told that it depends."""
-    skills = ScriptedSkills(described={"team/echo": Metadata("x" * size)})
+    skills = ScriptedSkills(described={"team/echo": Described("x" * size)})
     running = await serve(skills=skills)
 
     async with running.http.get(METADATA, headers={"Accept-Encoding": coding}) as answer:
@@ -73,7 +74,7 @@ async def test_big_answers_are_compressed(serve: Serve, coding: str, size: int) 
 @pytest.mark.parametrize(("size", "accepted"), [(100, "gzip"), (5000, "identity"), (5000, "br")])
 async def test_others_are_left_alone(serve: Serve, size: int, accepted: str) -> None:
     """Small ones, and those for clients that take no coding of ours."""
-    running = await serve(skills=ScriptedSkills(described={"team/echo": Metadata("x" * size)}))
+    running = await serve(skills=ScriptedSkills(described={"team/echo": Described("x" * size)}))
 
     async with running.http.get(METADATA, headers={"Accept-Encoding": accepted}) as answer:
         assert "Content-Encoding" not in answer.headers

@@ -8,11 +8,11 @@ from daemon.api.docs import openapi
 from daemon.catalogue import Catalogue, NamespaceTools
 from daemon.csi.interface import Tool
 from daemon.csi.mcp.status import ServerStatus
+from daemon.invoke import Described
 from daemon.names import SkillName, SkillPath
 from daemon.namespaces.status import NamespaceStatus, SkillStatus
 from daemon.skill import SkillKind
 from tests.api.statuses import CHAT, DIGEST, HELLO, REVISION, TEAM, catalogue, team
-from tests.fakes_api import Metadata
 
 
 def fits(name: str, value: object) -> None:
@@ -110,7 +110,7 @@ def test_the_list_of_namespaces_leaves_the_history_out() -> None:
 
 def test_metadata_fits_its_schema() -> None:
     """In the contract's order."""
-    found = schema.metadata(Metadata("Echoes", "0.4", "message_stream", {"type": "string"}))
+    found = schema.metadata(Described("Echoes", "0.4", "message_stream", {"type": "string"}))
 
     fits("Metadata", found)
     assert list(found) == ["description", "version", "skill_type", "input_schema", "output_schema"]

@@ -10,9 +10,10 @@ from yarl import URL
 
 from daemon.api.ports import Options
 from daemon.errors import DaemonError, ErrorKind
+from daemon.invoke import Described
 from daemon.names import Namespace, SkillPath
 from tests.api.conftest import Serve
-from tests.fakes_api import BuiltList, Metadata, ScriptedSkills
+from tests.fakes_api import BuiltList, ScriptedSkills
 
 JSON = {"Content-Type": "application/json"}
 RUN = "/v1/skills/team/echo/run"
@@ -240,7 +241,7 @@ async def test_a_bug_is_500_without_its_inside(
 
 async def test_metadata_has_all_five_members(serve: Serve) -> None:
     """Unknown members are null, in the contract's order."""
-    skills = ScriptedSkills(described={"team/echo": Metadata("Echoes", "0.4")})
+    skills = ScriptedSkills(described={"team/echo": Described("Echoes", "0.4")})
     running = await serve(skills=skills)
 
     async with running.http.get("/v1/skills/team/echo/metadata") as answer:

@@ -109,4 +109,4 @@ def test_it_says_what_it_takes() -> None:
     told = chat.metadata()
     assert (told.description, told.output_schema, chat.version) == ("A chat skill", None, "0.3")
     assert told.input_schema["required"] == ["messages"]
-    assert chat.run(b"null").kind is ErrorKind.SKILL_IS_STREAM
+    assert chat.not_a_function().kind is ErrorKind.SKILL_IS_STREAM

@@ -68,7 +68,7 @@ async def test_joke_is_told_by_a_model() -> None:
 )
 def test_none_is_a_function(name: str, kind: ErrorKind) -> None:
     """Only `hello` has something to say to that."""
-    error = skill(name).run(b"null")
+    error = skill(name).not_a_function()
     assert error.kind is kind
     if name == "hello":
         assert "dummy" in error.detail
