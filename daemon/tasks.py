@@ -8,9 +8,11 @@ Leaves out supervision: who must not end without the process ending says so with
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Tasks:
@@ -50,3 +52,16 @@ class Tasks:
 
     def __len__(self) -> int:
         return len(self._tasks)
+
+
+async def to_the_end(work: Callable[[], T]) -> T:
+    """
+    Run *work* in a thread, as `asyncio.to_thread` does, but wait for its end also when cancelled.
+
+    For what is undone in a `finally`: that must not overtake what it undoes.
+    """
+    thread = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(thread)
+    finally:
+        await asyncio.wait([thread])

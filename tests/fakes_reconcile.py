@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,13 +83,16 @@ class Described:
 
 
 class FakeStore:
-    """A cache of real files below *root*; `full` makes writes fail."""
+    """A cache of real files below *root*; `full` makes writes fail, `unlocked` lets pins be."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.root.mkdir(exist_ok=True)
         self.pins: dict[str, tuple[Path, ...]] = {}
         self.full = False
+        self.pinning, self.pinned = threading.Event(), threading.Event()
+        self.unlocked = threading.Event()
+        self.unlocked.set()
 
     def component(self, digest: Digest) -> Path | None:
         """Return the file if it is there."""
@@ -128,7 +132,10 @@ class FakeStore:
 
     def pin(self, owner: str, paths: Iterable[Path]) -> None:
         """Note it."""
+        self.pinning.set()
+        self.unlocked.wait()
         self.pins[owner] = tuple(paths)
+        self.pinned.set()
 
     def unpin(self, owner: str) -> None:
         """Forget it."""
@@ -189,6 +196,8 @@ class FakeWorkers:
     described: list[str] = field(default_factory=list)
     on_load: Callable[[Artifact], None] = lambda _: None
     hanging: asyncio.Event | None = None  # a load ends once this is set
+    lingering: asyncio.Event | None = None  # one that is cancelled, once this is
+    left: int = 0  # how many were cancelled
 
     async def load(self, artifact: Artifact, *, describe: bool) -> Described:
         """Note it."""
@@ -197,10 +206,19 @@ class FakeWorkers:
             raise DaemonError(ErrorKind.CACHE_UNUSABLE, "the artifact's files are gone")
         self.loaded.append(artifact.id)
         if self.hanging is not None:
-            await self.hanging.wait()
+            await self._hang(self.hanging)
         if describe:
             self.described.append(artifact.id)
         return Described(SkillMetadata(description="a Skill"))
+
+    async def _hang(self, until: asyncio.Event) -> None:
+        try:
+            await until.wait()
+        except asyncio.CancelledError:
+            if self.lingering is not None:
+                await self.lingering.wait()
+            self.left += 1
+            raise
 
     def unload(self, artifact_id: str) -> None:
         """Forget it."""

@@ -1,9 +1,10 @@
 import asyncio
 import logging
+import threading
 
 import pytest
 
-from daemon.tasks import Tasks
+from daemon.tasks import Tasks, to_the_end
 
 
 async def test_a_failed_task_is_logged_by_name(caplog: pytest.LogCaptureFixture) -> None:
@@ -51,3 +52,29 @@ async def test_close_cancels_and_waits() -> None:
     await tasks.close()
 
     assert ended.is_set()
+
+
+async def test_a_thread_is_waited_for_though_its_caller_is_cancelled() -> None:
+    """So its effect can be undone afterwards."""
+    began, go, effects = threading.Event(), threading.Event(), list[str]()
+
+    def work() -> None:
+        began.set()
+        go.wait()
+        effects.append("done")
+
+    task = asyncio.ensure_future(to_the_end(work))
+    await asyncio.to_thread(began.wait)
+    task.cancel()
+    asyncio.get_running_loop().call_later(0.05, go.set)
+    await asyncio.wait([task])
+
+    assert task.cancelled()
+    assert effects == ["done"]
+
+
+async def test_a_thread_returns_or_raises_to_its_caller() -> None:
+    """As it would without."""
+    assert await to_the_end(lambda: 5) == 5
+    with pytest.raises(ZeroDivisionError):
+        await to_the_end(lambda: 1 // 0)

@@ -9,11 +9,13 @@ Leaves out where files are kept (`store`), and the child itself (`child`, `engin
 """
 
 import asyncio
+import itertools
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,9 +27,10 @@ from daemon.build_cache.store import Store
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Digest
 from daemon.skill import Artifact
-from daemon.tasks import Tasks
+from daemon.tasks import Tasks, to_the_end
 
 _log = logging.getLogger(__name__)
+_numbers = itertools.count()
 
 T = TypeVar("T", bound=Answer)
 
@@ -148,10 +151,10 @@ class Precompiler:
             await asyncio.wait([flight.task])
 
     async def _fly(self, wish: _Wish) -> Artifact | DaemonError:
-        owner = f"compiling {wish.digest} {wish.variant}"
+        owner = f"compile {next(_numbers)}"  # not by what it is: its successor may not wait for it
         try:
             async with self._lanes[wish.background]:
-                await asyncio.to_thread(self._store.pin, owner, [wish.component])
+                await to_the_end(partial(self._store.pin, owner, [wish.component]))
                 await self._compile(wish)
                 made = await asyncio.to_thread(self._store.artifact, wish.digest, wish.variant)
         except DaemonError as error:

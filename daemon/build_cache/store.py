@@ -243,16 +243,18 @@ class Store:
 
     def _evict(self, *, keep: str = "", budget: int | None = None) -> list[str]:
         limit = self._budget if budget is None else budget
-        with self._lock, cache_errors(self._root):
-            entries = list(self._shelf.entries())
-            pinned = {*self._pinned, keep}.union(*self._claim.others().values())
-            chosen = frozenset(victims(entries, budget=limit, pinned=pinned))
-            for name in chosen:
-                self._shelf.remove(name)
-            kept = [entry for entry in entries if entry.name not in chosen]
+        with cache_errors(self._root):
+            entries = list(self._shelf.entries())  # takes time, in which others may pin
+            others = frozenset[str]().union(*self._claim.others().values())
+            with self._lock:
+                pinned = {*self._pinned, *others, keep}
+                chosen = frozenset(victims(entries, budget=limit, pinned=pinned))
+                for name in chosen:
+                    self._shelf.remove(name)
+                kept = [entry for entry in entries if entry.name not in chosen]
+                # Half of it: another process may share the directory and count on the same room.
+                self._room = (self._budget - sum(entry.size for entry in kept)) // 2
             self._shelf.forget_metadata({digest_hex(entry.name) for entry in kept})
-            # Half of it: another process may share the directory and count on the same room.
-            self._room = (self._budget - sum(entry.size for entry in kept)) // 2
         return sorted(chosen)
 
     # For the command line

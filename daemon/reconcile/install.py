@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,7 @@ from daemon.reconcile import state
 from daemon.reconcile.exchanges import Exchanges
 from daemon.reconcile.ports import Precompiler, Store, Variant, Workers
 from daemon.skill import Artifact, Failure, Limits, SkillMetadata, SkillSpec
+from daemon.tasks import to_the_end
 
 _log = logging.getLogger(__name__)
 Policy = Literal["split", "whole", "tiered"]
@@ -107,7 +109,7 @@ class Installer:
         artifact = await self._cached(digest) or await self._built(spec, digest, phases=phases)
         self._check_room(spec, artifact)
         # From here on its files must stay; the caller releases what it does not publish.
-        await asyncio.to_thread(self._store.pin, owner(spec.path, digest), artifact.files)
+        await self.keep(spec.path, artifact)
         with phases.of("load"):
             return await self._loaded(artifact)
 
@@ -118,7 +120,7 @@ class Installer:
         if artifact is None:
             return None
         self._check_room(spec, artifact)
-        await asyncio.to_thread(self._store.pin, owner(spec.path, digest), artifact.files)
+        await self.keep(spec.path, artifact)
         return await self._loaded(artifact)
 
     async def component(self, spec: SkillSpec, digest: Digest, *, phases: Phases) -> Path:
@@ -137,8 +139,9 @@ class Installer:
             temporary.unlink(missing_ok=True)
 
     async def keep(self, path: SkillPath, artifact: Artifact) -> None:
-        """Let this artifact's files stay instead of those of the same version's other variant."""
-        await asyncio.to_thread(self._store.pin, owner(path, artifact.digest), artifact.files)
+        """Let this artifact's files stay, instead of those of the same version's other variant."""
+        name = owner(path, artifact.digest)
+        await to_the_end(partial(self._store.pin, name, artifact.files))
 
     def limits_of(self, spec: SkillSpec) -> Limits:
         """Return the operator's caps, lowered to what the team wishes."""

@@ -155,6 +155,7 @@ class Reconciler:
             found = await self._installer.restore(record.skill, record.digest)
         except DaemonError as error:
             _log.warning("%s can't be served from disk: %s", record.skill.path, error)
+            self._release(record.skill.path, record.digest)
             return
         if found is not None:
             skill = self._installer.served(record.skill, found, revision=record.revision)
@@ -350,9 +351,12 @@ class Reconciler:
         self._installer.unload_idle(self._catalogue.uses)
 
     def _release(self, path: SkillPath, digest: Digest) -> None:
-        current = self._catalogue.served.get(path)
+        """Let the files of a version go, unless it is served, or about to be."""
+        current, attempt = self._catalogue.served.get(path), self._attempts.get(path)
         if isinstance(current, ServedSkill) and current.digest == digest:
             return
+        if attempt is not None and attempt.running and attempt.digest == digest:
+            return  # which releases it itself, if it comes to nothing
         self._installer.release(path, digest)
 
     async def _find_lost_files(self) -> None:

@@ -133,6 +133,29 @@ async def test_a_cancelled_wish_stops_its_compile(
     await precompiler.close()
 
 
+async def test_a_stopped_compile_takes_no_pin_from_its_successor(
+    store: Store, tmp_path: Path
+) -> None:
+    """Its component must stay until it is read."""
+    precompiler = Precompiler(store, spare=False)
+    digest, path = pulled(tmp_path, compile_bomb())
+    pulled_to = store.component_destination(digest)
+    component = store.adopt_component(digest, path.rename(pulled_to))
+    one = asyncio.ensure_future(precompiler.prepare(digest, component, variant="whole"))
+    first = await _child_of(os.getpid())
+
+    one.cancel()
+    two = asyncio.ensure_future(precompiler.prepare(digest, component, variant="whole"))
+    await asyncio.wait([one])
+    while await _child_of(os.getpid()) == first:  # noqa: ASYNC110 - the kernel sets no event
+        await asyncio.sleep(0)
+
+    assert [entry.pinned for entry in store.entries()] == [True]
+    two.cancel()
+    await asyncio.wait([two])
+    assert [entry.pinned for entry in store.entries()] == [False]
+
+
 async def _child_of(pid: int) -> int:
     """Wait until the process has a child, and return its id."""
     while not (found := _children_of(pid)):  # noqa: ASYNC110 - the kernel sets no event

@@ -183,6 +183,43 @@ async def test_what_was_loaded_for_a_dropped_installation_is_unloaded(world: Wor
     assert len(world.workers.loaded) == 1
 
 
+async def test_an_installation_dropped_while_it_pins_leaves_no_pin(world: World) -> None:
+    """A thread can't be cancelled, so its end is waited for."""
+    world.registry.push("a", "v1", "A1")
+    world.write("team", ONE)
+    world.store.unlocked.clear()
+    await world.reconciler.reconcile_once()
+    await until(world.store.pinning.is_set)
+
+    world.write("team", "skills = []")
+    await world.reconciler.reconcile_once()
+    asyncio.get_running_loop().call_later(0.1, world.store.unlocked.set)
+    await world.reconciler.close()
+    await until(world.store.pinned.is_set)
+
+    assert world.store.pins == {}
+
+
+async def test_a_dropped_installation_takes_no_pin_from_its_successor(world: World) -> None:
+    """Both are of the same version; the first one ends late."""
+    world.registry.push("a", "v1", "A1")
+    world.workers.hanging, world.workers.lingering = asyncio.Event(), asyncio.Event()
+    world.write("team", ONE)
+    await world.reconciler.reconcile_once()
+    await until(lambda: len(world.workers.loaded) == 1)
+    world.write("team", ONE.replace("}", ', timeout = "1s" }'))
+    await world.reconciler.reconcile_once()
+    await until(lambda: len(world.workers.loaded) == 2)
+
+    world.workers.lingering.set()
+    await until(lambda: world.workers.left == 1)
+    world.workers.hanging.set()
+    await world.reconciler.settled()
+
+    assert world.contents() == {"team/a": "A1"}
+    assert len(world.store.pins) == 1
+
+
 async def test_a_moved_tag_is_followed_and_a_pin_is_not(world: World) -> None:
     """Without any edit."""
     digest = world.registry.push("b", "v1", "B1")
@@ -283,6 +320,24 @@ async def test_a_restart_serves_from_disk_without_a_registry(world: World) -> No
     await again.reconcile()
     assert again.contents() == {"team/a": "A1", "team/c": "m"}
     assert again.catalogue.complete
+    await again.stop()
+
+
+async def test_what_cannot_be_restored_is_not_kept_from_eviction(world: World) -> None:
+    """It may never be wanted again."""
+    world.registry.push("a", "v1", "A1")
+    world.write("team", ONE)
+    await world.reconcile()
+    again = await world.restarted()
+
+    def refuse(_: Artifact) -> None:
+        raise DaemonError(ErrorKind.SKILL_NOT_READY, "no worker loads it")
+
+    again.workers.on_load = refuse
+    await again.reconciler.restore()
+
+    assert again.contents() == {}
+    assert again.store.pins == {}
     await again.stop()
 
 
