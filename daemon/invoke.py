@@ -25,8 +25,8 @@ from daemon.input_schema import InputSchemas
 from daemon.names import SkillPath
 from daemon.namespaces.status import NamespaceStatus, SkillStatus
 from daemon.skill import Failure, SkillKind, SkillMetadata, StreamEvent, World
+from daemon.workers.calls import Invocation
 from daemon.workers.report import Finished, ignore
-from daemon.workers.supervisor import Invocation
 
 _VERSIONS = {
     World.V0_1: None,

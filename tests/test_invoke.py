@@ -35,8 +35,8 @@ from daemon.skill import (
     StreamEvent,
     World,
 )
+from daemon.workers.calls import Invocation
 from daemon.workers.report import Finished
-from daemon.workers.supervisor import Invocation
 from tests.csi.fakes import ScriptedInference, drivers
 
 PATH = SkillPath.parse("team", "greet")

@@ -39,8 +39,7 @@ class Call:
     def __init__(self, *, number: int, timeout: float, gate: Gate, host: Host) -> None:
         self.number = number
         self.timeout = timeout
-        self.received = time.monotonic()
-        self.deadline = self.received + timeout
+        self.deadline = time.monotonic() + timeout
         self.error: BaseException | None = None
         self.turn = Turn()
         self.overdue = 0

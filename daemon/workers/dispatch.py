@@ -42,11 +42,6 @@ class Slot:
     turn: int = 0
     missing: set[str] = field(default_factory=set)
 
-    @property
-    def idle(self) -> bool:
-        """Whether no call is left here, in whatever state."""
-        return not (self.running or self.slow or self.waiting)
-
 
 class Ticket:
     """
@@ -98,11 +93,6 @@ class Dispatcher(Generic[T]):
         self._turn = 0
         self.calls = 0
         self.queued = 0
-
-    @property
-    def slots(self) -> tuple[Slot, ...]:
-        """The workers that take calls."""
-        return tuple(self._slots)
 
     # Workers come and go ---------------------------------------------------------------------
 

@@ -59,7 +59,6 @@ class Fleet:
         self._tasks = Tasks()
         self._backoff = Backoff()
         self._started = 0
-        self._pings = 0
         self._relieved: Worker | None = None  # whose successor is starting
         self._warned = False
         self._stopping = False
@@ -129,9 +128,8 @@ class Fleet:
             await self.loads.retry(worker)
 
     def _ping(self, worker: Worker) -> None:
-        self._pings += 1
         worker.vitals.unanswered += 1
-        worker.process.send(Ping(self._pings))
+        worker.process.send(Ping())
 
     async def _recycle(self, worker: Worker, reason: str) -> None:
         """Make before break: the successor takes over, then the old one finishes its calls."""

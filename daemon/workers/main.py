@@ -28,7 +28,7 @@ def main() -> None:
     worker = Worker(send=link.send, leave=leave)
     signal.signal(signal.SIGTERM, lambda _signal, _frame: worker.drain())
     gc.freeze()
-    link.send(messages.Hello(messages.PROTOCOL, os.getpid()))
+    link.send(messages.Hello(messages.PROTOCOL))
     while (message := link.receive()) is not None:
         worker.handle(message)
     leave()

@@ -102,8 +102,6 @@ class Warm(_Frame, frozen=True, tag="warm"):
 class Ping(_Frame, frozen=True, tag="ping"):
     """Are you alive? Answered by `Pong` from the frame loop, whatever the guests do."""
 
-    number: int
-
 
 class Drain(_Frame, frozen=True, tag="drain"):
     """Finish what runs, then exit with status 0. No `Run` follows."""
@@ -119,7 +117,6 @@ class Hello(_Frame, frozen=True, tag="hello"):
     """The first frame: the worker has built its engine and takes work."""
 
     protocol: int
-    pid: int
 
 
 class Loaded(_Frame, frozen=True, tag="loaded"):
@@ -155,15 +152,13 @@ class Done(_Frame, frozen=True, tag="done"):
     """
     A call has ended: `output` (JSON text; None for streams), or `failure`.
 
-    `cpu` is the thread's CPU time and `wall` the time since receipt, in seconds; `warm` tells
-    that a prepared instance served it.
+    `cpu` is the thread's CPU time in seconds; `warm` tells that a prepared instance served it.
     """
 
     call: int
     output: bytes | None = None
     failure: Failure | None = None
     cpu: float = 0.0
-    wall: float = 0.0
     warm: bool = False
 
 
@@ -173,8 +168,6 @@ class Pong(_Frame, frozen=True, tag="pong"):
     sleeps in WASI); `resident` is the process's private memory in bytes.
     """
 
-    number: int
-    running: int
     zombies: int
     resident: int
 

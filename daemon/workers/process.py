@@ -164,11 +164,6 @@ class WorkerProcess:
         assert self._process is not None
         return self._process.get_pid()
 
-    @property
-    def unsent(self) -> int:
-        """Bytes that wait to be taken by the worker."""
-        return self._socket.get_write_buffer_size() if self._socket is not None else 0
-
     async def start(self, command: Sequence[str], *, timeout: float) -> None:
         """Start *command* and greet it. Raises DaemonError WORKER_LOST after cleaning up."""
         try:

@@ -30,7 +30,7 @@ class Stats:
     A snapshot. Gauges: calls `running` in workers, `queued` here, `waiting` for their host.
 
     Counters since the start: `restarts` by reason (crashed, hung, or why one was recycled),
-    `cpu_seconds` of guests, `finished` calls, `warm` ones among them.
+    `cpu_seconds` of guests, `warm` calls.
     """
 
     running: int
@@ -42,7 +42,6 @@ class Stats:
     resident: int
     restarts: Mapping[str, int]
     cpu_seconds: float
-    finished: int
     warm: int
 
 
@@ -59,7 +58,6 @@ class Totals:
     """Counters since the start. Owned by the supervisor."""
 
     cpu: float = 0.0
-    finished: int = 0
     warm: int = 0
 
 

@@ -38,8 +38,6 @@ from daemon.workers.process import Lost
 from daemon.workers.report import Description, Finished, Stats, Totals, ignore
 from daemon.workers.shelf import Shelf
 
-__all__ = ["Description", "Invocation", "Supervisor", "SupervisorPolicy"]
-
 _log = logging.getLogger(__name__)
 
 
@@ -275,7 +273,6 @@ class Supervisor:
         self._account(call, error)
 
     def _account(self, call: Call, error: DaemonError | None) -> None:
-        self._totals.finished += 1
         if error is None and self._suspects:
             self._suspects.pop(call.skill, None)
         self._totals.warm += call.warm
@@ -397,6 +394,5 @@ class Supervisor:
             resident=sum(one.resident for one in vitals),
             restarts=MappingProxyType(dict(self._fleet.restarts)),
             cpu_seconds=self._totals.cpu,
-            finished=self._totals.finished,
             warm=self._totals.warm,
         )

@@ -94,11 +94,10 @@ class Worker:
         if not self._calls:
             self._leave()
 
-    def _pong(self, ping: messages.Ping) -> None:
-        running_now, zombies = len(self._calls), len(self._zombies)
-        if not running_now and not self._threads.busy:  # else guests may still be freed
+    def _pong(self, _: messages.Ping) -> None:
+        if not self._calls and not self._threads.busy:  # else guests may still be freed
             self._ebb.settle()
-        self._send(messages.Pong(ping.number, running_now, zombies, resident()))
+        self._send(messages.Pong(len(self._zombies), resident()))
 
     # Calls.
 
@@ -145,7 +144,6 @@ class Worker:
             output=output,
             failure=broken,
             cpu=time.thread_time() - before,
-            wall=time.monotonic() - call.received,
             warm=spare is not None,
         )
         self._finish(call, done)  # before the store is freed: that is nobody's to wait for

@@ -96,7 +96,7 @@ class Child:
         return self.hear_a(messages.Done)
 
     def pong(self) -> messages.Pong:
-        self.say(messages.Ping(1))
+        self.say(messages.Ping())
         return self.hear_a(messages.Pong)
 
 
@@ -110,7 +110,7 @@ def running_child(environment: dict[str, str] | None = None) -> Iterator[Child]:
         process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment or {})
     child = Child(process, ours)
     try:
-        assert child.hear_a(messages.Hello) == messages.Hello(messages.PROTOCOL, process.pid)
+        assert child.hear_a(messages.Hello) == messages.Hello(messages.PROTOCOL)
         yield child
     finally:
         ours.close()

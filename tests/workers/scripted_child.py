@@ -41,7 +41,7 @@ class Child:
             "garbage": lambda *_: self.connection.sendall(b"\0\0\0\3abc"),
             "giant": lambda *_: self.connection.sendall(b"\xff\xff\xff\xff"),
             "half": self.half,
-            "hello": lambda *_: self.send(m.Hello(m.PROTOCOL, 1)),
+            "hello": lambda *_: self.send(m.Hello(m.PROTOCOL)),
             "freeze": lambda *_: time.sleep(3600),
             "stay": lambda *_: None,
             "ignore": lambda *_: None,
@@ -60,7 +60,7 @@ class Child:
 
     def done(self, call: int, *, output: bytes | None = None, failure: Failure | None = None):
         self.scripts.pop(call, None)
-        self.send(m.Done(call, output, failure, cpu=0.5, wall=0.5, warm=True))
+        self.send(m.Done(call, output, failure, cpu=0.5, warm=True))
         if self.draining and not self.scripts:
             sys.exit(0)
 
@@ -116,9 +116,7 @@ class Child:
             m.Cancel: self.cancel,
             m.Credit: self.credited,
             m.Answer: self.answered,
-            m.Ping: lambda ping: self.send(
-                m.Pong(ping.number, len(self.scripts), self.zombies, self.memory)
-            ),
+            m.Ping: lambda _: self.send(m.Pong(self.zombies, self.memory)),
             m.Drain: self.drain,
             m.Warm: lambda warm: None,
         }[type(frame)](frame)
@@ -198,13 +196,13 @@ def main() -> None:
         print("no engine for this CPU", file=sys.stderr)
         sys.exit(7)
     if scenario == "rude":
-        child.send(m.Pong(1, 0, 0, 0))
+        child.send(m.Pong(0, 0))
     if scenario == "environment":
         fds = list(Path("/proc/self/fd").iterdir())
         print(f"env={dict(os.environ)} fds={len(fds)} cwd={Path.cwd()}", file=sys.stderr)
         sys.exit(1)
     version = m.PROTOCOL + 1 if scenario == "newer" else m.PROTOCOL
-    child.send(m.Hello(version, os.getpid()))
+    child.send(m.Hello(version))
     child.serve()
 
 

@@ -13,9 +13,10 @@ from daemon.csi import interface as csi
 from daemon.csi.context import Emit
 from daemon.names import Digest, SkillPath
 from daemon.skill import Artifact, Limits, SkillKind, World
+from daemon.workers.calls import Invocation
 from daemon.workers.policy import FleetPolicy, SupervisorPolicy
 from daemon.workers.report import Finished
-from daemon.workers.supervisor import Invocation, Supervisor
+from daemon.workers.supervisor import Supervisor
 
 _ROOT = str(Path(daemon.__file__).parent.parent)
 _BOOT = (

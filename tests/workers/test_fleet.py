@@ -22,9 +22,10 @@ from daemon.skill import (
     SkillKind,
     World,
 )
+from daemon.workers.calls import Invocation
 from daemon.workers.health import HealthPolicy
 from daemon.workers.policy import FleetPolicy, SupervisorPolicy
-from daemon.workers.supervisor import Invocation, Supervisor
+from daemon.workers.supervisor import Supervisor
 from tests.csi.fakes import drivers
 from tests.waiting import until
 from tests.wat import components

@@ -13,13 +13,13 @@ def test_frames_arrive_whole_though_sent_in_pieces() -> None:
     """A socket knows no frames."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        frame = messages.encode(messages.Ping(7))
+        frame = messages.encode(messages.Cancel(7))
         thread = threading.Thread(
             target=lambda: [ours.sendall(frame[i : i + 1]) for i in range(len(frame))]
         )
         thread.start()
 
-        assert Link(theirs).receive() == messages.Ping(7)
+        assert Link(theirs).receive() == messages.Cancel(7)
         thread.join()
 
 

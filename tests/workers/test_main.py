@@ -194,7 +194,7 @@ def test_cancel_stops_a_loop_within_two_ticks_or_so(child: Child, build: Compile
     """Through the epoch callback."""
     child.load(build(components.function()))
     looping = child.start(b'"loop"', timeout=60.0)
-    assert child.pong().running == 1
+    child.pong()  # it has begun by then
 
     before = time.monotonic()
     child.say(messages.Cancel(looping))
@@ -318,7 +318,7 @@ def test_a_stream_waits_for_credit_and_can_be_cancelled_there(streamer: Child) -
     number = streamer.start(b"bo", credit=3)
     for _ in range(3):
         streamer.hear_a(messages.Event)
-    assert streamer.pong().running == 1  # no fourth event came first
+    streamer.pong()  # no fourth event came first
 
     streamer.say(messages.Credit(number, 2))
     for _ in range(2):
@@ -508,7 +508,7 @@ def test_drain_finishes_what_runs_then_leaves(child: Child, build: Compile) -> N
 def test_sigterm_drains_and_sigint_is_the_parents(child: Child) -> None:
     """Ctrl-C reaches the whole process group."""
     child.process.send_signal(signal.SIGINT)
-    assert child.pong().running == 0
+    child.pong()
 
     child.process.send_signal(signal.SIGTERM)
 
@@ -557,10 +557,9 @@ def test_frames_of_many_megabytes_pass(child: Child, build: Compile) -> None:
 
 
 def test_a_call_counts_its_time(child: Child, build: Compile) -> None:
-    """Processor and wall clock."""
+    """Of the processor."""
     child.load(build(components.function()))
 
     done = child.run(b"1")
 
-    assert 0 < done.wall < 10
     assert 0 < done.cpu < 10

@@ -37,12 +37,13 @@ async def test_frames_travel_both_ways_whatever_their_size() -> None:
     process = await heard.start()
 
     big = b'{"do": "echo", "text": "' + b"x" * (5 << 20) + b'"}'
-    process.send(m.Ping(7))
+    process.send(m.Ping())
     process.send(run(big))
-    process.send(m.Ping(8))
+    process.send(m.Ping())
 
     pong, done, last = [await heard.frames.get() for _ in range(3)]
-    assert (pong.number, last.number) == (7, 8)
+    assert isinstance(pong, m.Pong)
+    assert isinstance(last, m.Pong)
     assert done.output == big
 
     await process.close(grace=1.0)
@@ -104,7 +105,7 @@ async def test_loss_is_reported_once_with_its_reason(body: bytes, reason: str) -
 
     lost = await heard.lost
     assert lost.reason.startswith(reason)
-    process.send(m.Ping(1))  # into the void
+    process.send(m.Ping())  # into the void
 
 
 async def test_last_words_are_kept() -> None:
@@ -161,7 +162,7 @@ async def test_cancelled_start_leaves_no_process() -> None:
 @pytest.mark.parametrize("size", [1, 3, 4, 5, 7, 1000])
 def test_frames_are_found_however_the_bytes_are_cut(size: int) -> None:
     """Even byte by byte."""
-    sent = [m.Pong(number, 0, 0, number) for number in range(50)]
+    sent = [m.Pong(0, number) for number in range(50)]
     wire = b"".join(m.encode(frame) for frame in sent)
     got: list[m.FromWorker] = []
     frames = _Frames(got.append, ended=lambda reason: pytest.fail(str(reason)))
