@@ -12,6 +12,12 @@ _NAMESPACE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SKILL_NAME = re.compile(r"[^\s/\\\x00-\x1f\x7f]{1,255}")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_WORD = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+
+HOST_PATTERN = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+"""A registry's host: a name or an address, with an optional port. Also for JSON Schema."""
+REPOSITORY_PATTERN = rf"{_WORD}(?:/{_WORD})*"
+"""A repository as the OCI specification allows it. Also for JSON Schema."""
 
 
 class InvalidNameError(ValueError):

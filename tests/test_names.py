@@ -1,8 +1,19 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.names import Digest, InvalidNameError, Namespace, SkillName, SkillPath, Tag
+from daemon.names import (
+    HOST_PATTERN,
+    REPOSITORY_PATTERN,
+    Digest,
+    InvalidNameError,
+    Namespace,
+    SkillName,
+    SkillPath,
+    Tag,
+)
 
 
 @pytest.mark.parametrize("name", ["a", "team-1", "0", "a" * 64])
@@ -54,3 +65,22 @@ def test_any_text_is_a_name_or_an_invalid_name(text: str) -> None:
             assert kind(text) == text
         except InvalidNameError as error:
             assert repr(text) in str(error)
+
+
+@pytest.mark.parametrize("host", ["localhost", "a-b.example:5000", "10.0.0.1", "[::1]:5000"])
+def test_hosts_are_names_and_addresses(host: str) -> None:
+    """With an optional port."""
+    assert re.fullmatch(HOST_PATTERN, host)
+
+
+@pytest.mark.parametrize("host", ["", "user@host", "host/path", "-host", "host:port", "::1"])
+def test_what_could_lead_elsewhere_is_no_host(host: str) -> None:
+    """A user name or path in a host would change where the request goes."""
+    assert not re.fullmatch(HOST_PATTERN, host)
+
+
+@pytest.mark.parametrize("repository", ["", "A", "a//b", "/a", "a/", "a..b", "a___b"])
+def test_repositories_follow_oci(repository: str) -> None:
+    """Lower-case words between single slashes."""
+    assert re.fullmatch(REPOSITORY_PATTERN, "team/a.b_c__d---e")
+    assert not re.fullmatch(REPOSITORY_PATTERN, repository)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import tomlkit
 from tomlkit.exceptions import ParseError, TOMLKitError, UnexpectedCharError
 
-from daemon.names import Digest, SkillName, Tag
+from daemon.names import HOST_PATTERN, REPOSITORY_PATTERN, Digest, SkillName, Tag
 from daemon.namespaces import positions
 from daemon.namespaces.positions import Path as Key
 from daemon.namespaces.positions import Positions
@@ -28,10 +28,7 @@ from daemon.units import parse_duration, parse_size
 NATIVE_TOOLS = ("add", "saboteur", "subtract")
 TOP_KEYS = ("skills", "mcp-servers", "native-tools", "registry")
 REGISTRY_KEYS = ("registry", "base-repository", "path")
-HOST_PATTERN = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
-REPOSITORY_PATTERN = (
-    r"/*([a-z0-9]+(([._]|__|-+)[a-z0-9]+)*(/+[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)*)?/*"
-)
+BASE_REPOSITORY_PATTERN = rf"/*(?:{REPOSITORY_PATTERN})?/*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,7 +350,7 @@ def _oci_ref(values: Mapping[str, str], *, reader: Reader, at: Key) -> RegistryR
         hint = f"did you mean `{bare}`?" if re.fullmatch(HOST_PATTERN, bare) else None
         message = f"{shown(host)} is not a host such as registry.example.org:5000"
         reader.report((*at, "registry"), message, suggestion=hint)
-    if not re.fullmatch(REPOSITORY_PATTERN, repository):
+    if not re.fullmatch(BASE_REPOSITORY_PATTERN, repository):
         message = f"{shown(repository)} is not a repository: use lower-case words between slashes"
         reader.report((*at, "base-repository"), message)
     if len(reader.problems) > before:

@@ -8,7 +8,8 @@ must be unique, and URLs hold no credentials.
 import json
 from typing import Any
 
-from daemon.namespaces.config import HOST_PATTERN, NATIVE_TOOLS, REPOSITORY_PATTERN
+from daemon.names import HOST_PATTERN
+from daemon.namespaces.config import BASE_REPOSITORY_PATTERN, NATIVE_TOOLS
 
 _PART = r"[0-9]+(\.[0-9]+)?\s*"
 _UNITS = (
@@ -84,7 +85,7 @@ _OCI = _table(
     {
         "registry": _text("Host of the registry, without scheme.", f"^{HOST_PATTERN}$"),
         "base-repository": _text(
-            "Repository that the Skills' names are appended to.", f"^{REPOSITORY_PATTERN}$"
+            "Repository that the Skills' names are appended to.", f"^{BASE_REPOSITORY_PATTERN}$"
         ),
     },
     required=("registry",),

@@ -9,11 +9,8 @@ import re
 from dataclasses import dataclass
 
 from daemon.errors import DaemonError, ErrorKind
-from daemon.names import InvalidNameError, SkillName, Tag
+from daemon.names import HOST_PATTERN, REPOSITORY_PATTERN, InvalidNameError, SkillName, Tag
 
-_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?")
-_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _REFERENCE = re.compile(r"(?P<host>[^/]+)/(?P<repository>[^:@]+)(?::(?P<tag>[^:@]+))?")
 
 
@@ -44,7 +41,7 @@ class Reference:
 
 def check_host(host: str) -> None:
     """Raise InvalidNameError unless *host* is a host name or address with an optional port."""
-    if not _HOST.fullmatch(host):
+    if not re.fullmatch(HOST_PATTERN, host):
         raise InvalidNameError(
             f"{host!r} is not a registry host: use a name or an address with an optional port, "
             "without a scheme, for example registry.example:5000"
@@ -53,7 +50,7 @@ def check_host(host: str) -> None:
 
 def check_repository(repository: str) -> None:
     """Raise InvalidNameError unless *repository* is one that the OCI specification allows."""
-    if len(repository) > 255 or not _REPOSITORY.fullmatch(repository):
+    if len(repository) > 255 or not re.fullmatch(REPOSITORY_PATTERN, repository):
         raise InvalidNameError(
             f"{repository!r} is not an OCI repository: use lower-case letters and digits, joined "
             "by single '.', '_' or dashes, in parts separated by '/'"

@@ -72,6 +72,26 @@ def test_tables_and_caps_are_read() -> None:
 
 
 @pytest.mark.parametrize(
+    ("host", "repository", "good"),
+    [
+        ("[::1]:5000", "/team/", True),
+        ("10.0.0.1", "", True),
+        ("::1", "", False),
+        ("h", "a//b", False),
+    ],
+)
+def test_a_registry_is_one_that_can_be_asked(host: str, repository: str, good: bool) -> None:
+    """The same hosts and repositories as for registries themselves."""
+    text = f'skills = []\n[registry]\nregistry = "{host}"\nbase-repository = "{repository}"'
+
+    config, problems = parse(text.encode(), file="n.toml")
+
+    assert (not problems) == good
+    if good and config is not None:
+        assert config.registry == RegistryRef(host=host, repository=repository.strip("/"))
+
+
+@pytest.mark.parametrize(
     ("text", "line", "column", "key", "words"),
     [
         ('skills = [\n  { name = "a" tag = "b" }\n]', 2, 16, None, "not TOML"),
