@@ -180,7 +180,6 @@ def _summary(status: NamespaceStatus) -> JsonObject:
         "source": status.source,
         "owner": status.owner,
         "observed_revision": status.observed_revision,
-        "attempted_revision": status.attempted_revision,
         "applied_revision": status.applied_revision,
         "conditions": _conditions(status.conditions),
         "problems": [_problem(one) for one in status.problems],

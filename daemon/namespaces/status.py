@@ -86,7 +86,7 @@ class NamespaceStatus:
     """
     One namespace. Revisions are git commits where one can be read, else content hashes.
 
-    `observed` is what was last read, `attempted` what was last tried, `applied` what was last
+    `observed` is what was last read, and is being brought about since; `applied` what was last
     served in full. `skills` is a live view, in the order of their names.
     """
 
@@ -95,7 +95,6 @@ class NamespaceStatus:
     owner: str  # "team" (under the root) or "operator" (settings)
     conditions: tuple[Condition, ...]
     observed_revision: str | None = None
-    attempted_revision: str | None = None
     applied_revision: str | None = None
     problems: tuple[Problem, ...] = ()
     skills: Mapping[SkillName, SkillStatus] = field(default_factory=lambda: MappingProxyType({}))

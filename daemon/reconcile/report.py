@@ -87,7 +87,6 @@ def namespace_status(
         owner=source.owner,
         conditions=_dated(verdicts, before.conditions if before else (), now=now),
         observed_revision=source.revision,
-        attempted_revision=source.revision,
         applied_revision=source.revision if verdicts[ConditionType.READY] == _DONE else applied,
         problems=source.problems,
         skills=skills,
