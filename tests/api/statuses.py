@@ -74,7 +74,6 @@ def team() -> NamespaceStatus:
         "team",
         (condition(ConditionType.READY, "False", "InvalidConfiguration"),),
         REVISION,
-        REVISION,
         None,
         (mistake,),
         {failing.name: failing, served.name: served},
