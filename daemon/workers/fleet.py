@@ -171,6 +171,7 @@ class Fleet:
             await worker.process.close(grace=0)
             raise
         worker.ready = True
+        _log.info("worker %d takes calls (process %s)", worker.number, worker.process.pid)
         self._crew.opened(worker)
         return worker
 

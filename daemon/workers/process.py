@@ -159,10 +159,9 @@ class WorkerProcess:
         self._last_call: asyncio.TimerHandle | None = None
 
     @property
-    def pid(self) -> int:
-        """The process id."""
-        assert self._process is not None
-        return self._process.get_pid()
+    def pid(self) -> int | None:
+        """The process id; None before there is a process."""
+        return self._process.get_pid() if self._process is not None else None
 
     async def start(self, command: Sequence[str], *, timeout: float) -> None:
         """Start *command* and greet it. Raises DaemonError WORKER_LOST after cleaning up."""

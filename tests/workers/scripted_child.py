@@ -30,6 +30,7 @@ class Child:
         self.refused = False
         self.zombies = 0
         self.memory = 1 << 20
+        self.warm: set[str] = set()
         self.draining = False
         self.acts: dict[str, Callable[[m.Run, dict], None]] = {
             "echo": lambda run, _: self.done(run.call, output=run.input),
@@ -45,6 +46,8 @@ class Child:
             "freeze": lambda *_: time.sleep(3600),
             "stay": lambda *_: None,
             "ignore": lambda *_: None,
+            "warm": lambda run, _: self.done(run.call, output=json.dumps([*self.warm]).encode()),
+            "left": lambda run, _: self.done(run.call, output=b"%d" % sum(self.left.values())),
             "zombie": self.zombie,
             "bloat": self.bloat,
             "host": lambda run, script: self.send(m.HostCall(run.call, 1, csi.ListTools())),
@@ -111,14 +114,14 @@ class Child:
     def handle(self, frame: m.ToWorker) -> None:
         {
             m.Load: self.load,
-            m.Unload: lambda unload: self.loaded.remove(unload.artifact),
+            m.Unload: self.unload,
             m.Run: self.run,
             m.Cancel: self.cancel,
             m.Credit: self.credited,
             m.Answer: self.answered,
             m.Ping: lambda _: self.send(m.Pong(self.zombies, self.memory)),
             m.Drain: self.drain,
-            m.Warm: lambda warm: None,
+            m.Warm: self.warm_up,
         }[type(frame)](frame)
 
     def run(self, run: m.Run) -> None:
@@ -134,6 +137,15 @@ class Child:
         if credit.call in self.credit:
             self.credit[credit.call] += credit.events
             self.send_events(credit.call)
+
+    def unload(self, unload: m.Unload) -> None:
+        self.loaded.remove(unload.artifact)
+        self.warm.discard(unload.artifact)
+
+    def warm_up(self, warm: m.Warm) -> None:
+        self.warm.discard(warm.artifact)
+        if warm.instances:
+            self.warm.add(warm.artifact)
 
     def drain(self, _: m.Drain) -> None:
         self.draining = True

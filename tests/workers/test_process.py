@@ -26,6 +26,12 @@ class Heard:
         return self.process
 
 
+def signalled(process: WorkerProcess, number: int) -> None:
+    """Send a signal; 0 only looks whether it exists."""
+    assert process.pid is not None
+    os.kill(process.pid, number)
+
+
 def run(body: bytes) -> m.Run:
     """A call with this input."""
     return m.Run(1, artifact().id, body, timeout=5.0, memory=1 << 20, output=1 << 20)
@@ -67,7 +73,7 @@ async def test_child_that_does_not_greet_properly_is_refused(scenario: str, word
 
     assert caught.value.kind is ErrorKind.WORKER_LOST
     with pytest.raises(ProcessLookupError):
-        os.kill(heard.process.pid, 0)
+        signalled(heard.process, 0)
 
 
 async def test_command_that_does_not_exist_is_an_error() -> None:
@@ -121,7 +127,7 @@ async def test_killed_child_is_told_apart() -> None:
     """By the signal."""
     heard = Heard()
     process = await heard.start()
-    os.kill(process.pid, signal.SIGKILL)
+    signalled(process, signal.SIGKILL)
     assert (await heard.lost).reason == "was ended by SIGKILL"
 
 
@@ -138,25 +144,25 @@ async def test_close_terminates_and_kills_who_does_not_listen() -> None:
     """A stopped process gets no SIGTERM; it is gone all the same, and that is no loss."""
     heard = Heard()
     process = await heard.start()
-    os.kill(process.pid, signal.SIGSTOP)
+    signalled(process, signal.SIGSTOP)
 
     await process.close(grace=0.05)
 
     assert not heard.lost.done()
     with pytest.raises(ProcessLookupError):
-        os.kill(process.pid, 0)
+        signalled(process, 0)
 
 
 async def test_cancelled_start_leaves_no_process() -> None:
     """Who starts may change his mind."""
     heard = Heard()
     starting = asyncio.ensure_future(heard.start("silent"))
-    await until(lambda: heard.process._process is not None)
+    await until(lambda: heard.process.pid is not None)
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
     with pytest.raises(ProcessLookupError):
-        os.kill(heard.process.pid, 0)
+        signalled(heard.process, 0)
 
 
 @pytest.mark.parametrize("size", [1, 3, 4, 5, 7, 1000])

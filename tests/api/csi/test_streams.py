@@ -132,7 +132,8 @@ async def test_a_slow_client_slows_the_model_down(serve: Serve) -> None:
         before = -1
         while before != oracle.given:  # until nothing moves any more
             before = oracle.given
-            await asyncio.sleep(0.05)
+            async with running.http.get("/health") as other:
+                await other.read()
         assert before < 900
         answer.close()
     await asyncio.wait_for(oracle.closed.wait(), 5)
