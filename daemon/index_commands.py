@@ -146,7 +146,7 @@ def _object(text: str | None, place: str) -> dict[str, object]:
         return {}
     try:
         return msgspec.json.decode(text, type=dict[str, object])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
         raise _wrong(f"{place} is no JSON object: {error}") from error
 
 

@@ -57,5 +57,8 @@ async def test_mistakes_are_told(settings: Settings, tmp_path: Path) -> None:
         await add(settings, "team/docs", [binary], metadata=None)
     with pytest.raises(DaemonError, match="--metadata is no JSON object"):
         await add(settings, "team/docs", [binary], metadata="[]")
+    for metadata in ('{"a":' * 100_000, '{"a": "\udcff"}'):
+        with pytest.raises(DaemonError, match="--metadata is no JSON object"):
+            await add(settings, "team/docs", [binary], metadata=metadata)
     with pytest.raises(DaemonError, match="DOCUMENT_INDEX_URL=embedded:PATH"):
         await listing(Settings(), None)

@@ -81,9 +81,10 @@ def prepare(
     if len(sections) >= _MAX_SECTIONS:
         raise _bad(f"the document has more than {_MAX_SECTIONS - 1} sections: cut it into several")
     kept = None if metadata is None or metadata.strip() == b"null" else metadata
+    found = tuple(fields(kept))
     identity = msgspec.json.encode([_checked(contents), kept and kept.decode(), salt])
     digest = hashlib.sha256(identity).digest()
-    return Prepared(path, tuple(contents), kept, sections, tuple(fields(kept)), digest)
+    return Prepared(path, tuple(contents), kept, sections, found, digest)
 
 
 def _checked(contents: Sequence[str]) -> Sequence[str]:

@@ -6,7 +6,9 @@ Every value is kept under its path: `a.b` for nested objects, `a[1].b` for one e
 are the same: no row. Leaves out the conditions (`filters`).
 """
 
+import math
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,8 +22,10 @@ from daemon.errors import DaemonError, ErrorKind
 Kind = Literal["string", "number", "boolean", "time", "structure"]
 
 _MAX_ROWS = 10_000
+_MAX_CHARACTERS = 10_000_000  # of all rows: each element of a list repeats path and text
 _MAX_DEPTH = 8
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_LARGEST = sys.float_info.max
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -42,11 +46,18 @@ def fields(metadata: Json | None) -> list[Field]:
         value = msgspec.json.decode(metadata)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _bad(f"the metadata is not JSON: {error}") from error
+    except RecursionError as error:
+        raise _too_deep() from error
     found: dict[Field, None] = {}
+    size = 0
     for field in _flatten("", value, _MAX_DEPTH):
         found[field] = None
-        if len(found) > _MAX_ROWS:
-            raise _bad(f"the metadata has more than {_MAX_ROWS} values: make it smaller")
+        size += len(field.path) + (len(field.value) if isinstance(field.value, str) else 0)
+        if len(found) > _MAX_ROWS or size > _MAX_CHARACTERS:
+            raise _bad(
+                f"the metadata has more than {_MAX_ROWS} values, or more than {_MAX_CHARACTERS} "
+                "characters where lists repeat them: make it smaller"
+            )
     return list(found)
 
 
@@ -61,16 +72,25 @@ def instant(text: str) -> int | None:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def number(value: float) -> int | float:
-    """*value* as the database can hold it: integers beyond 64 bits become floats."""
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+def number(value: float) -> int | float | None:
+    """
+    *value* as the database can hold it: integers beyond 64 bits become floats.
+
+    None for what it can't: NaN, which is no number, and integers beyond every float.
+    """
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    if -(2**63) <= value < 2**63:
+        return value
+    try:
         return float(value)
-    return value
+    except OverflowError:
+        return None
 
 
 def _flatten(path: str, value: Any, depth: int) -> Iterator[Field]:
     if depth < 0:
-        raise _bad(f"the metadata is nested deeper than {_MAX_DEPTH} levels: make it flatter")
+        raise _too_deep()
     match value:
         case dict():
             yield Field(path, "structure", 0)
@@ -90,12 +110,19 @@ def _leaf(path: str, value: Any) -> Iterator[Field]:
         case bool():
             yield Field(path, "boolean", int(value))
         case int() | float():
-            yield Field(path, "number", number(value))
+            kept = number(value)
+            if kept is None:
+                raise _bad(f"the metadata has a number beyond {_LARGEST:.0e}: write it as a text")
+            yield Field(path, "number", kept)
         case str():
             yield Field(path, "string", value)
             time = instant(value)
             if time is not None:
                 yield Field(path, "time", time)
+
+
+def _too_deep() -> DaemonError:
+    return _bad(f"the metadata is nested deeper than {_MAX_DEPTH} levels: make it flatter")
 
 
 def _bad(text: str) -> DaemonError:

@@ -39,8 +39,8 @@ class Condition:
 
 def condition(filters: Sequence[SearchFilter], *, collection: int) -> Condition | None:
     """Put all *filters* together; None if there are none. Raises DaemonError(CSI_BAD_REQUEST)."""
-    if sum(len(one.conditions) for one in filters) > _MAX_CONDITIONS:
-        raise _bad(f"more than {_MAX_CONDITIONS} conditions in one search: use fewer")
+    if sum(1 + len(one.conditions) for one in filters) > _MAX_CONDITIONS:
+        raise _bad(f"more than {_MAX_CONDITIONS} filters and conditions in one search: use fewer")
     if not filters:
         return None
     return _join([_filter(one, collection) for one in filters], "AND")
@@ -88,10 +88,17 @@ def _operand(one: MetadataFilter) -> tuple[Kind, Value]:
         case bool():
             return "boolean", int(value)
         case int() | float():
-            return "number", number(value)
+            return "number", _number(value, one)
         case str():
             return "string", value
     raise _bad(f"equal-to on {one.field!r} needs a text, a number or a boolean; see is-null")
+
+
+def _number(value: float, one: MetadataFilter) -> int | float:
+    kept = number(value)
+    if kept is None:
+        raise _bad(f"{one.comparison} on {one.field!r} needs a number that a double can hold")
+    return kept
 
 
 def _is_number(value: object) -> bool:

@@ -6,9 +6,9 @@ of ordinary length with every word of the query. Words that are rare in the coll
 
 SQLite's FTS5 finds the candidates, which are then scored anew here: its own formula gives words of
 more than half of the sections no weight, so in a small collection it can't tell good from bad.
-The time is bounded: rare words choose at most `_BUDGET` sections, and more frequent ones only add
-to the score. Where that gives too few, and for a lone frequent word, candidates come from the first
-`_BUDGET` sections that have any of the words.
+The time is bounded: of a long query the beginning counts; rare words choose at most `_BUDGET`
+sections, and more frequent ones only add to the score. Where that gives too few, and for a lone
+frequent word, candidates come from the first `_BUDGET` sections that have any of the words.
 """
 
 import math
@@ -24,6 +24,7 @@ from daemon.csi.search.embedded.filters import Condition
 _BUDGET = 8_000
 _CANDIDATES = 100
 _MAX_WORDS = 64
+_MAX_QUERY = 4_096  # characters; the time to normalize them grows with the square
 _K1, _B = 1.2, 0.75
 
 
@@ -44,7 +45,7 @@ def search(
     limit: int,
 ) -> list[Hit]:
     """Return the best *limit* sections of documents that fulfil *condition*, best first."""
-    counted = _count(connection, collection, words(query))
+    counted = _count(connection, collection, words(query[:_MAX_QUERY]))
     chosen = choose(counted)
     if not chosen or limit == 0:
         return []

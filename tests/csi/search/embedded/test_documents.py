@@ -4,7 +4,7 @@ import pytest
 
 from daemon.csi.interface import TextCursor
 from daemon.csi.search.embedded.index import EmbeddedIndex
-from daemon.csi.search.embedded.values import CollectionSize
+from daemon.csi.search.embedded.values import CollectionSize, NewDocument
 from daemon.errors import DaemonError, ErrorKind
 from tests.csi.search.embedded.conftest import CALLER, document, found, path, search
 
@@ -64,5 +64,16 @@ async def test_nameless_documents_are_refused(index: EmbeddedIndex) -> None:
     """No route leads to them."""
     with pytest.raises(DaemonError, match="must not be empty") as caught:
         await index.add([document("", "x")])
+
+    assert caught.value.kind is ErrorKind.CSI_BAD_REQUEST
+
+
+@pytest.mark.parametrize("metadata", [b'{"a": "\xff"}', b"1" + b"0" * 400, b"[" * 500 + b"]" * 500])
+async def test_metadata_that_cannot_be_kept_is_the_callers_mistake(
+    index: EmbeddedIndex, metadata: bytes
+) -> None:
+    """Over HTTP, nobody looked into it before."""
+    with pytest.raises(DaemonError, match="metadata") as caught:
+        await index.add([NewDocument(path("a"), ["text"], metadata)])
 
     assert caught.value.kind is ErrorKind.CSI_BAD_REQUEST

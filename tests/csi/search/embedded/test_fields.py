@@ -43,7 +43,20 @@ def test_integers_beyond_64_bits_become_floats() -> None:
     assert fields(b"18446744073709551616") == [Field("", "number", 2.0**64)]
 
 
-@pytest.mark.parametrize("text", [b"{", b"\xff", b"[" * 9 + b"1" + b"]" * 9])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"{",
+        b"\xff",
+        b'{"a": "\xff"}',
+        b"[" * 9 + b"1" + b"]" * 9,
+        b"[" * 100_000 + b"]" * 100_000,
+        b"1" + b"0" * 400,
+        b"1" + b"0" * 5000,
+        b"1e999",
+        b"NaN",
+    ],
+)
 def test_what_cannot_be_kept_is_refused(text: bytes) -> None:
     """With the reason."""
     with pytest.raises(DaemonError, match="metadata") as caught:
@@ -56,3 +69,16 @@ def test_the_number_of_values_is_bounded() -> None:
     """A list of lists grows quickly."""
     with pytest.raises(DaemonError, match="more than"):
         fields(b"[" + b",".join(b"%d" % n for n in range(10_001)) + b"]")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"' + b"k" * 1_000_000 + b'": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]}',
+        b'[[["' + b"x" * 2_000_000 + b'"]]]',
+    ],
+)
+def test_long_names_and_texts_are_not_multiplied_without_bound(text: bytes) -> None:
+    """Each element of a list is kept twice, with its whole path."""
+    with pytest.raises(DaemonError, match="more than"):
+        fields(text)

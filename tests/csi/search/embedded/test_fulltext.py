@@ -68,6 +68,14 @@ async def test_no_query_is_a_syntax_error(index: EmbeddedIndex, query: str) -> N
     await found(index, f'"{query}* AND NEAR(')
 
 
+@pytest.mark.timeout(10)
+async def test_a_long_query_takes_no_time(index: EmbeddedIndex) -> None:
+    """To normalize all of this would stop every other thread for half a minute."""
+    await index.add([document("a", "word")])
+
+    assert await found(index, "word a" + "\u0301\u0316" * 80_000) == ["a"]
+
+
 def test_rare_words_choose_what_is_scored() -> None:
     """A frequent word is left out beside rarer ones, alone it is taken."""
     rare, some, many, the = Word("a", 10), Word("b", 7_000), Word("c", 9_000), Word("d", 90_000)
