@@ -157,7 +157,9 @@ async def _build(settings: Settings, stack: AsyncExitStack, end: _End) -> _Parts
         backends(settings, catalogue, metrics=metrics, tracing=trace)
     )
     drivers = found.drivers
-    supervisor = await stack.enter_async_context(_workers(settings, drivers, finished=finished))
+    supervisor = await stack.enter_async_context(
+        _workers(settings, drivers, finished=finished, on_fatal=end.fail)
+    )
     store = Store(settings.skill_build_cache, budget=settings.skill_build_cache_size)
     await asyncio.to_thread(store.open)
     stack.callback(store.close)
@@ -282,10 +284,15 @@ async def _reconciler(settings: Settings, stack: AsyncExitStack, *, shared: _Sha
 
 @asynccontextmanager
 async def _workers(
-    settings: Settings, drivers: csi.Drivers, *, finished: Callable[[Finished], None]
+    settings: Settings,
+    drivers: csi.Drivers,
+    *,
+    finished: Callable[[Finished], None],
+    on_fatal: Callable[[BaseException], None],
 ) -> AsyncGenerator[Supervisor, None]:
     supervisor = Supervisor(
         host=lambda caller, emit: DriverContext(drivers, caller, emit),
+        on_fatal=on_fatal,
         fleet=FleetPolicy(
             workers=settings.workers,
             describe_memory=settings.skill_memory,

@@ -2,7 +2,8 @@
 Background tasks with a name and an owner.
 
 A bare `asyncio.create_task` may be garbage-collected while it runs and loses its exception.
-Leaves out supervision: who must not end without the process ending says so with `fatal`.
+Leaves out supervision: a task whose failure must end the process is spawned as `fatal`, and its
+owner is given whom to tell (the app).
 """
 
 import asyncio
@@ -26,7 +27,14 @@ class Tasks:
     def spawn(
         self, coroutine: Coroutine[Any, Any, Any], *, name: str, fatal: bool = False
     ) -> asyncio.Task[Any]:
-        """Run *coroutine* in the background, kept alive here; a failure is logged, never lost."""
+        """
+        Run *coroutine* in the background, kept alive here; a failure is logged, never lost.
+
+        *fatal*: *on_fatal* hears of it too. Raises ValueError if there is none.
+        """
+        if fatal and self._on_fatal is None:
+            coroutine.close()
+            raise ValueError(f"task {name!r} is fatal, but nobody would hear of it: give on_fatal")
         task = asyncio.get_running_loop().create_task(coroutine, name=name)
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._finished(done, fatal=fatal))

@@ -34,6 +34,14 @@ async def test_the_failure_of_a_fatal_task_is_told() -> None:
     assert [str(error) for error in told] == ["broken"]
 
 
+async def test_a_fatal_task_needs_somebody_to_tell() -> None:
+    """Otherwise the process would go on half dead."""
+    tasks = Tasks()
+    with pytest.raises(ValueError, match="'beat' is fatal, but nobody would hear of it"):
+        tasks.spawn(asyncio.Event().wait(), name="beat", fatal=True)
+    assert len(tasks) == 0
+
+
 async def test_close_cancels_and_waits() -> None:
     """Nothing runs on after its owner."""
     tasks = Tasks()

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from daemon.errors import DaemonError, ErrorKind
@@ -51,12 +51,14 @@ class Crew(Protocol):
 class Fleet:
     """All workers. Owned by the supervisor."""
 
-    def __init__(self, policy: FleetPolicy, crew: Crew) -> None:
+    def __init__(
+        self, policy: FleetPolicy, crew: Crew, *, on_fatal: Callable[[BaseException], None]
+    ) -> None:
         self._policy = policy
         self._crew = crew
         self._workers: list[Worker] = []
         self.loads = Loads(policy, self._workers)
-        self._tasks = Tasks()
+        self._tasks = Tasks(on_fatal=on_fatal)
         self._backoff = Backoff()
         self._started = 0
         self._relieved: Worker | None = None  # whose successor is starting
@@ -207,7 +209,8 @@ class Fleet:
             return
         self.restarts["hung" if lost.reason.startswith("hung") else "crashed"] += 1
         if worker is not self._relieved:
-            self._tasks.spawn(self._replace(), name=f"replace worker {worker.number}")
+            name = f"replace worker {worker.number}"
+            self._tasks.spawn(self._replace(), name=name, fatal=True)
 
     def _discard(self, worker: Worker) -> None:
         """Forget a worker; who waits for its loads hears of it."""

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Callable, Hashable
 from types import MappingProxyType
 
 from daemon.errors import DaemonError, ErrorKind
-from daemon.skill import Artifact, Failure, StreamEvent
+from daemon.skill import Artifact, Description, Failure, StreamEvent
 from daemon.tasks import Tasks
 from daemon.workers.calls import (
     CREDIT,
@@ -35,7 +35,7 @@ from daemon.workers.member import Worker
 from daemon.workers.messages import Answer, Cancel, Credit, Done, Event, FromWorker, HostCall, Run
 from daemon.workers.policy import FleetPolicy, SupervisorPolicy
 from daemon.workers.process import Lost
-from daemon.workers.report import Description, Finished, Stats, Totals, ignore
+from daemon.workers.report import Finished, Stats, Totals, ignore
 from daemon.workers.shelf import Shelf
 
 _log = logging.getLogger(__name__)
@@ -52,20 +52,26 @@ class Supervisor:
         self,
         *,
         host: HostFactory,
+        on_fatal: Callable[[BaseException], None],
         fleet: FleetPolicy | None = None,
         policy: SupervisorPolicy | None = None,
         finished: Callable[[Finished], None] = ignore,
     ) -> None:
-        """*finished* hears of every answered call, at once; it must not block or raise."""
+        """
+        *finished* hears of every answered call, at once; it must not block or raise.
+
+        *on_fatal* hears of a failure after which calls no longer end as they should: end the
+        process.
+        """
         self._policy = policy or SupervisorPolicy()
         self._fleet_policy = fleet or FleetPolicy()
-        self._fleet = Fleet(self._fleet_policy, self)
+        self._fleet = Fleet(self._fleet_policy, self, on_fatal=on_fatal)
         self._finished = finished
         self._dispatcher: Dispatcher[Call] = Dispatcher(self._policy.bounds)
         self._workers: dict[int, Worker] = {}  # by slot number
         self._shelf = Shelf(self._policy.warm)
         self._hosting = Hosting(host)
-        self._tasks = Tasks()
+        self._tasks = Tasks(on_fatal=on_fatal)
         self._totals = Totals()
         self._suspects: Counter[Hashable] = Counter()  # by Skill: deaths since its last success
         self._numbers = itertools.count(1)

@@ -39,7 +39,11 @@ def artifact(name: str = "plain") -> Artifact:
 
 def call(do: str = "echo", *, skill: str = "one", of: str = "plain", **more: Any) -> Invocation:
     """A call whose guest does what `scripted_child` has for *do*."""
-    limits = Limits(timeout=more.pop("timeout", 60.0), concurrency=more.pop("concurrency", 1000))
+    limits = Limits(
+        timeout=more.pop("timeout", 60.0),
+        concurrency=more.pop("concurrency", 1000),
+        memory=more.pop("memory", 1 << 30),
+    )
     body = json.dumps({"do": do, **more}).encode()
     path = SkillPath.parse("team", skill)
     return Invocation(path, artifact(of), limits, body, csi.Caller())
@@ -82,6 +86,10 @@ class NoTools:
         self.closed += 1
 
 
+def _unexpected(error: BaseException) -> None:
+    raise AssertionError("a fatal task failed") from error
+
+
 @asynccontextmanager
 async def supervisor(
     *,
@@ -89,6 +97,7 @@ async def supervisor(
     host: NoTools | None = None,
     policy: SupervisorPolicy | None = None,
     finished: Callable[[Finished], None] | None = None,
+    on_fatal: Callable[[BaseException], None] = _unexpected,
     **fleet: Any,
 ) -> AsyncIterator[Supervisor]:
     """A started supervisor with the artifact `plain` loaded."""
@@ -98,6 +107,7 @@ async def supervisor(
         host=host or NoTools(),
         fleet=FleetPolicy(workers=workers, **fleet),
         policy=policy,
+        on_fatal=on_fatal,
         **options,
     )
     await made.start()

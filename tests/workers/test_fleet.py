@@ -59,7 +59,10 @@ async def made(function: Artifact, stream: Artifact) -> AsyncIterator[Supervisor
     fleet = FleetPolicy(
         workers=2, ping_interval=0.3, health=HealthPolicy(pings=10, zombies=1, stuck=2.0)
     )
-    supervisor = Supervisor(host=host, fleet=fleet, policy=SupervisorPolicy(patience=0.05))
+    fatal = list[BaseException]()
+    supervisor = Supervisor(
+        host=host, on_fatal=fatal.append, fleet=fleet, policy=SupervisorPolicy(patience=0.05)
+    )
     await supervisor.start()
     try:
         for artifact in (function, stream):
@@ -67,6 +70,7 @@ async def made(function: Artifact, stream: Artifact) -> AsyncIterator[Supervisor
         yield supervisor
     finally:
         await supervisor.stop(grace=0.5)
+    assert not fatal
 
 
 def call(artifact: Artifact, body: bytes, *, timeout: float = 30.0, skill: str = "s") -> Invocation:

@@ -651,4 +651,28 @@ async def test_workers_keep_the_hottest_artifacts_warm() -> None:
         await made.load(artifact("hot"), describe=False)
         assert set(json.loads(await made.run(call("warm")))) == {"plain", "hot"}
         made.unload("hot")
-        assert json.loads(await made.run(call("warm"))) == ["plain"]
+        assert set(json.loads(await made.run(call("warm")))) == {"plain"}
+
+
+async def test_warm_instances_follow_the_memory_cap_of_their_calls() -> None:
+    """One with another cap is of no use: an edit of `memory` must not leave a Skill cold."""
+    async with supervisor(policy=SupervisorPolicy(warm_interval=0.01)) as made:
+        for memory in (1 << 20, 1 << 21):
+            asked = call("warm", memory=memory)
+            while json.loads(await made.run(asked))["plain"] != memory:
+                pass
+
+
+# Ends of what must not end ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["heartbeat", "warmth"])
+async def test_the_end_of_what_must_not_end_is_told(what: str) -> None:
+    """The app ends the process then; half dead it would hang calls."""
+    broken: Any = "soon"  # no number: the first sleep fails
+    fleet = {"ping_interval": broken} if what == "heartbeat" else {}
+    policy = SupervisorPolicy(warm_interval=broken) if what == "warmth" else None
+    told = list[BaseException]()
+    async with supervisor(on_fatal=told.append, policy=policy, **fleet):
+        await until(lambda: bool(told))
+    assert isinstance(told[0], TypeError)
