@@ -148,7 +148,7 @@ class Loads:
         self._artifacts.pop(artifact, None)
         for worker in self._workers:
             worker.slot.missing.discard(artifact)
-            worker.warm.discard(artifact)
+            worker.warm.pop(artifact, None)
             if artifact in worker.known:
                 worker.known.discard(artifact)
                 worker.process.send(Unload(artifact))
@@ -159,11 +159,11 @@ class Loads:
         for worker in self._workers:
             if not worker.ready:
                 continue
-            for artifact in worker.warm - caps.keys():
+            for artifact in worker.warm.keys() - caps.keys():
                 worker.process.send(Warm(artifact, 0))
-            for artifact in caps.keys() - worker.warm:
-                worker.process.send(Warm(artifact, instances, caps[artifact]))
-            worker.warm = set(caps)
+            for artifact, cap in caps.items() - worker.warm.items():
+                worker.process.send(Warm(artifact, instances, cap))
+            worker.warm = caps.copy()
 
 
 def kind_of(code: str) -> ErrorKind:

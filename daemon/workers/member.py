@@ -33,7 +33,7 @@ class Worker:
     abandoned: dict[int, float] = field(default_factory=dict)  # call: since when
     known: set[str] = field(default_factory=set)  # artifacts it has loaded, or can't load
     loads: dict[str, asyncio.Future[Loaded]] = field(default_factory=dict)
-    warm: set[str] = field(default_factory=set)
+    warm: dict[str, int] = field(default_factory=dict)  # artifact: memory cap of its instances
     vitals: Vitals = field(default_factory=Vitals)
     weighed: asyncio.Future[None] | None = None  # done with its next pong
     alive: bool = True

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from daemon.errors import ErrorKind
 from daemon.names import SkillPath
-from daemon.skill import Failure, SkillMetadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +42,6 @@ class Stats:
     restarts: Mapping[str, int]
     cpu_seconds: float
     warm: int
-
-
-@dataclass(frozen=True, slots=True)
-class Description:
-    """What a Skill says of itself; both None for worlds without metadata."""
-
-    metadata: SkillMetadata | None = None
-    metadata_failure: Failure | None = None
 
 
 @dataclass(slots=True)

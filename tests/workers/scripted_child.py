@@ -30,7 +30,7 @@ class Child:
         self.refused = False
         self.zombies = 0
         self.memory = 1 << 20
-        self.warm: set[str] = set()
+        self.warm: dict[str, int] = {}
         self.draining = False
         self.acts: dict[str, Callable[[m.Run, dict], None]] = {
             "echo": lambda run, _: self.done(run.call, output=run.input),
@@ -46,7 +46,7 @@ class Child:
             "freeze": lambda *_: time.sleep(3600),
             "stay": lambda *_: None,
             "ignore": lambda *_: None,
-            "warm": lambda run, _: self.done(run.call, output=json.dumps([*self.warm]).encode()),
+            "warm": lambda run, _: self.done(run.call, output=json.dumps(self.warm).encode()),
             "left": lambda run, _: self.done(run.call, output=b"%d" % sum(self.left.values())),
             "zombie": self.zombie,
             "bloat": self.bloat,
@@ -140,12 +140,12 @@ class Child:
 
     def unload(self, unload: m.Unload) -> None:
         self.loaded.remove(unload.artifact)
-        self.warm.discard(unload.artifact)
+        self.warm.pop(unload.artifact, None)
 
     def warm_up(self, warm: m.Warm) -> None:
-        self.warm.discard(warm.artifact)
+        self.warm.pop(warm.artifact, None)
         if warm.instances:
-            self.warm.add(warm.artifact)
+            self.warm[warm.artifact] = warm.memory
 
     def drain(self, _: m.Drain) -> None:
         self.draining = True
