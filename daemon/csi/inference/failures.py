@@ -131,14 +131,14 @@ def malformed(reason: str, who: str = INFERENCE) -> DaemonError:
     return DaemonError(ErrorKind.CSI_UPSTREAM, f"{who} gave a malformed answer: {reason}")
 
 
-def decode(decoder: msgspec.json.Decoder[_T], text: str | bytes) -> _T:
-    """Decode what a backend sent. Raises DaemonError(CSI_UPSTREAM) if it is not of the type."""
+def decode(decoder: msgspec.json.Decoder[_T], text: str | bytes, who: str = INFERENCE) -> _T:
+    """Decode what *who* sent. Raises DaemonError(CSI_UPSTREAM) if it is not of the type."""
     try:
         return decoder.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise malformed(str(error)) from error
+        raise malformed(str(error), who) from error
     except RecursionError as error:
-        raise malformed("its JSON is nested too deeply") from error
+        raise malformed("its JSON is nested too deeply", who) from error
 
 
 def _kind(refusal: Refusal, asked: Asked) -> ErrorKind:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from daemon.csi import interface as csi
+from daemon.csi.inference.failures import decode
 from daemon.csi.inference.http import Backend, Bounds, Call
 from daemon.errors import DaemonError, ErrorKind
 
@@ -63,7 +64,7 @@ class DocumentIndex:
         at = request.index_path
         path = _path("collections", at.namespace, at.collection, "indexes", at.index, "search")
         answer = await self._fetch(path, caller, encode_search(request))
-        return [_result(hit) for hit in _decode(_HITS, answer)]
+        return [_result(hit) for hit in decode(_HITS, answer, NAME)]
 
     async def document(self, path: csi.DocumentPath, caller: csi.Caller) -> csi.Document:
         """See `csi.DocumentIndex`."""
@@ -81,8 +82,7 @@ class DocumentIndex:
 
     async def _document(self, path: csi.DocumentPath, caller: csi.Caller) -> _Document:
         url = _path("collections", path.namespace, path.collection, "docs", path.name)
-        found: _Document = _decode(_DOCUMENT, await self._fetch(url, caller))
-        return found
+        return decode(_DOCUMENT, await self._fetch(url, caller), NAME)
 
     async def _fetch(self, path: str, caller: csi.Caller, body: bytes | None = None) -> bytes:
         if not caller.token:
@@ -142,15 +142,6 @@ def _path(*parts: str) -> str:
     except UnicodeEncodeError as error:
         raise DaemonError(
             ErrorKind.CSI_BAD_REQUEST, "a name holds half of a surrogate pair: send valid Unicode"
-        ) from error
-
-
-def _decode(decoder: msgspec.json.Decoder[Any], answer: bytes) -> Any:
-    try:
-        return decoder.decode(answer)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DaemonError(
-            ErrorKind.CSI_UPSTREAM, f"the Document Index gave a malformed answer: {error}"
         ) from error
 
 

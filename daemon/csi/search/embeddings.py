@@ -7,25 +7,33 @@ never the caller's. Leaves out what the vectors are for.
 
 import asyncio
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from daemon.csi.inference.failures import malformed
+from daemon.csi.inference.failures import decode, malformed
 from daemon.csi.inference.http import Backend, Call
 from daemon.csi.interface import Caller
 from daemon.errors import DaemonError
 from daemon.secret import Secret
 
+Vectors = NDArray[np.float32]
+_LARGEST = 1e15
+"""Beyond, lengths of vectors no longer fit a float32."""
+
 
 class _Row(msgspec.Struct):
     index: int
-    embedding: list[float]
+    embedding: list[Annotated[float, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)]]
 
 
 class _Answer(msgspec.Struct):
     data: list[_Row]
+
+
+_ANSWERS = msgspec.json.Decoder(_Answer)
 
 
 class OpenAiEmbeddings:
@@ -52,7 +60,7 @@ class OpenAiEmbeddings:
         """The model that makes the vectors."""
         return self._model
 
-    async def embed(self, texts: Sequence[str], caller: Caller) -> NDArray[np.float32]:
+    async def embed(self, texts: Sequence[str], caller: Caller) -> Vectors:
         """See `embedded.index.Embeddings`."""
         batches = [texts[at : at + self._batch] for at in range(0, len(texts), self._batch)]
         try:
@@ -60,12 +68,12 @@ class OpenAiEmbeddings:
                 tasks = [group.create_task(self._request(one, caller)) for one in batches]
         except* DaemonError as errors:
             raise _first(errors) from None
-        rows = [row for task in tasks for row in task.result()]
-        if len({len(row) for row in rows}) > 1:
-            raise malformed("embeddings of different lengths")
-        return np.array(rows, dtype=np.float32)
+        rows = [task.result() for task in tasks]
+        if len({one.shape[1] for one in rows}) > 1:
+            raise _uneven()
+        return await asyncio.to_thread(np.concatenate, rows)
 
-    async def _request(self, texts: Sequence[str], caller: Caller) -> list[list[float]]:
+    async def _request(self, texts: Sequence[str], caller: Caller) -> Vectors:
         # An empty text is refused by most backends; a space has a meaning as good.
         request = {"model": self._model, "input": [text or " " for text in texts]}
         call = Call(
@@ -80,15 +88,18 @@ class OpenAiEmbeddings:
         return await asyncio.to_thread(_decode, answer, len(texts))
 
 
-def _decode(answer: bytes, count: int) -> list[list[float]]:
-    try:
-        rows = msgspec.json.decode(answer, type=_Answer).data
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise malformed(str(error)) from error
+def _decode(answer: bytes, count: int) -> Vectors:
+    rows = decode(_ANSWERS, answer).data
     rows.sort(key=lambda row: row.index)
     if [row.index for row in rows] != list(range(count)) or not all(row.embedding for row in rows):
         raise malformed(f"not one embedding for each of {count} texts")
-    return [row.embedding for row in rows]
+    if len({len(row.embedding) for row in rows}) > 1:
+        raise _uneven()
+    return np.array([row.embedding for row in rows], dtype=np.float32)
+
+
+def _uneven() -> DaemonError:
+    return malformed("embeddings of different lengths")
 
 
 def _first(group: BaseExceptionGroup[DaemonError]) -> DaemonError:

@@ -74,6 +74,8 @@ async def test_the_first_failure_ends_all(embeddings: OpenAiEmbeddings, stub: St
         [{"index": 0, "embedding": []}],
         [{"index": 1, "embedding": [1.0]}],
         [{"index": 0, "embedding": "x"}],
+        [{"index": 0, "embedding": [1e39]}],
+        [{"index": 10**30, "embedding": [1]}],
     ],
 )
 async def test_a_malformed_answer_is_told(
@@ -86,3 +88,25 @@ async def test_a_malformed_answer_is_told(
         await embeddings.embed(["a"], csi.Caller())
 
     assert caught.value.kind is ErrorKind.CSI_UPSTREAM
+
+
+@pytest.mark.parametrize("lengths", [(1, 2, 1), (1, 1, 2)])
+async def test_embeddings_of_different_lengths_are_told(
+    embeddings: OpenAiEmbeddings, stub: StubBackend, lengths: tuple[int, int, int]
+) -> None:
+    """Within one answer or between two."""
+    rows = [{"index": n % 2, "embedding": [1] * length} for n, length in enumerate(lengths)]
+    stub.replies += [{"data": rows[:2]}, {"data": rows[2:]}]
+
+    with pytest.raises(DaemonError, match="malformed"):
+        await embeddings.embed(["a", "b", "c"], csi.Caller())
+
+
+async def test_an_answer_nested_without_end_is_told(
+    embeddings: OpenAiEmbeddings, stub: StubBackend
+) -> None:
+    """As any other that is malformed."""
+    stub.faults.append(Fault(status=200, body=b'{"data": ' + b"[" * 100_000))
+
+    with pytest.raises(DaemonError, match="malformed"):
+        await embeddings.embed(["a"], csi.Caller())
