@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from daemon.names import Digest, Namespace, SkillPath
 from daemon.namespaces.status import NamespaceStatus
-from daemon.skill import Artifact, ChatSpec, Failure, Limits, SkillKind, SkillMetadata, SkillSpec
+from daemon.skill import Artifact, ChatSpec, Description, Limits, SkillKind, SkillSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,7 @@ class ServedSkill:
     limits: Limits
     revision: str
     since: datetime
-    metadata: SkillMetadata | None = None  # None: the world has none, or it failed
-    metadata_failure: Failure | None = None
+    description: Description = field(default_factory=Description)
 
     @property
     def path(self) -> SkillPath:

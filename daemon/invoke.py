@@ -24,17 +24,9 @@ from daemon.errors import PERMANENT, DaemonError, ErrorKind
 from daemon.input_schema import InputSchemas
 from daemon.names import SkillPath
 from daemon.namespaces.status import NamespaceStatus, SkillStatus
-from daemon.skill import Failure, SkillKind, SkillMetadata, StreamEvent, World
+from daemon.skill import Failure, SkillKind, SkillMetadata, StreamEvent
 from daemon.workers.calls import Invocation
 from daemon.workers.report import Finished, ignore
-
-_VERSIONS = {
-    World.V0_1: None,
-    World.V0_2: None,  # as the reference: its world knows no metadata
-    World.V0_3: "0.3",
-    World.V0_4: "0.4",
-    World.V0_5: "0.5",
-}
 
 
 class Executor(Protocol):
@@ -130,10 +122,10 @@ class Skills:
         skill = self._find(path)
         if not isinstance(skill, ServedSkill):
             return _described(skill.metadata(), SkillKind.MESSAGE_STREAM, skill.version)
-        if skill.metadata_failure is not None:
-            raise _error(skill.metadata_failure)
-        metadata = skill.metadata or SkillMetadata()
-        return _described(metadata, skill.kind, _VERSIONS[skill.artifact.world])
+        if skill.description.failure is not None:
+            raise _error(skill.description.failure)
+        metadata = skill.description.metadata or SkillMetadata()
+        return _described(metadata, skill.kind, skill.artifact.world.line)
 
     def _find(self, path: SkillPath) -> ServedSkill | Builtin:
         builtin = self._playground.get(path)
@@ -148,8 +140,9 @@ class Skills:
 
     def _invocation(self, skill: ServedSkill, body: bytes, caller: Caller) -> Invocation:
         check_json(body)
-        if self._schemas is not None and skill.metadata is not None:
-            self._schemas.check(body, digest=skill.digest, schema=skill.metadata.input_schema)
+        metadata = skill.description.metadata
+        if self._schemas is not None and metadata is not None:
+            self._schemas.check(body, digest=skill.digest, schema=metadata.input_schema)
         return Invocation(skill.path, skill.artifact, skill.limits, body, caller)
 
     async def _observed(

@@ -31,6 +31,16 @@ class World(StrEnum):
     V0_4 = "0.4.0"
     V0_5 = "0.5.0"
 
+    @property
+    def has_metadata(self) -> bool:
+        """Whether a function of this world can say what it is."""
+        return self not in {World.V0_1, World.V0_2}
+
+    @property
+    def line(self) -> str | None:
+        """What callers are told, for example `0.4`; None without metadata, as the reference."""
+        return ".".join(self.value.split(".")[:2]) if self.has_metadata else None
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -103,6 +113,13 @@ class Failure(msgspec.Struct, frozen=True):
     kind: str
     message: str
     retry_after: float | None = None
+
+
+class Description(msgspec.Struct, frozen=True):
+    """What a Skill says of itself, or why it could not; both None where its world has no words."""
+
+    metadata: SkillMetadata | None = None
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from uuid import uuid4
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Digest, SkillName, Tag
 from daemon.reconcile.ports import Variant
-from daemon.skill import Artifact, Failure, RegistryRef, SkillKind, SkillMetadata, World
+from daemon.skill import Artifact, Description, RegistryRef, SkillKind, SkillMetadata, World
 
 
 def digest_of(content: str) -> Digest:
@@ -69,19 +69,6 @@ class FakeRegistries:
         return self.registry
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
-    """Metadata in both of its forms."""
-
-    metadata: SkillMetadata | None = None
-    metadata_failure: Failure | None = None
-
-    @property
-    def failure(self) -> Failure | None:
-        """As the store calls it."""
-        return self.metadata_failure
-
-
 class FakeStore:
     """A cache of real files below *root*; `full` makes writes fail, `unlocked` lets pins be."""
 
@@ -117,17 +104,15 @@ class FakeStore:
         path = self.artifact_path(digest, variant)
         return artifact_of(digest, path, variant=variant) if path.exists() else None
 
-    def metadata(self, digest: Digest) -> Described | None:
+    def description(self, digest: Digest) -> Description | None:
         """Return what was put."""
         path = self.root / f"{digest.hex}.metadata"
-        return Described(SkillMetadata(description=path.read_text())) if path.exists() else None
+        return Description(SkillMetadata(description=path.read_text())) if path.exists() else None
 
-    def put_metadata(
-        self, digest: Digest, metadata: SkillMetadata | None, failure: Failure | None
-    ) -> None:
+    def put_description(self, digest: Digest, description: Description) -> None:
         """Keep it."""
         self._write()
-        text = (metadata.description if metadata else None) or ""
+        text = (description.metadata.description if description.metadata else None) or ""
         (self.root / f"{digest.hex}.metadata").write_text(text)
 
     def pin(self, owner: str, paths: Iterable[Path]) -> None:
@@ -199,7 +184,7 @@ class FakeWorkers:
     lingering: asyncio.Event | None = None  # one that is cancelled, once this is
     left: int = 0  # how many were cancelled
 
-    async def load(self, artifact: Artifact, *, describe: bool) -> Described:
+    async def load(self, artifact: Artifact, *, describe: bool) -> Description:
         """Note it."""
         self.on_load(artifact)
         if not all(file.exists() for file in artifact.files):
@@ -209,7 +194,7 @@ class FakeWorkers:
             await self._hang(self.hanging)
         if describe:
             self.described.append(artifact.id)
-        return Described(SkillMetadata(description="a Skill"))
+        return Description(SkillMetadata(description="a Skill"))
 
     async def _hang(self, until: asyncio.Event) -> None:
         try:

@@ -25,6 +25,7 @@ from daemon.namespaces.status import (
 from daemon.skill import (
     Artifact,
     ChatSpec,
+    Description,
     Failure,
     Limits,
     MessageBegin,
@@ -205,7 +206,7 @@ def test_any_json_value_is_fine(body: bytes) -> None:
 
 async def test_inputs_are_checked_against_the_schema_where_wanted() -> None:
     """By default they are not."""
-    skill = served(metadata=SkillMetadata(input_schema={"type": "string"}))
+    skill = served(description=Description(SkillMetadata(input_schema={"type": "string"})))
     assert await Made(skill).skills.run(PATH, b"1", ANYONE) == b"1"
 
     checking = Made(skill, schemas=InputSchemas())
@@ -230,7 +231,7 @@ async def test_inputs_are_checked_against_the_schema_where_wanted() -> None:
 async def test_metadata_tells_the_truth(world: World, version: str | None, kind: SkillKind) -> None:
     """Version and type are those of the component, streams included."""
     told = SkillMetadata("says hi", {"type": "object"}, True)
-    made = Made(served(kind, world, metadata=told))
+    made = Made(served(kind, world, description=Description(told)))
     expected = Described("says hi", version, kind.value, {"type": "object"}, True)
     assert await made.skills.metadata(PATH) == expected
 
@@ -238,7 +239,7 @@ async def test_metadata_tells_the_truth(world: World, version: str | None, kind:
 async def test_metadata_that_failed_is_an_error_of_its_kind() -> None:
     """The Skill itself still runs."""
     failure = Failure("csi-in-metadata", "must not")
-    made = Made(served(metadata_failure=failure))
+    made = Made(served(description=Description(failure=failure)))
     with pytest.raises(DaemonError, match="must not") as caught:
         await made.skills.metadata(PATH)
     assert caught.value.kind is ErrorKind.CSI_IN_METADATA

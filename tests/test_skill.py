@@ -30,3 +30,16 @@ def test_a_registry_reads_as_an_operator_wrote_it() -> None:
     assert str(RegistryRef(host="r:5000", repository="a/b")) == "r:5000/a/b"
     assert str(RegistryRef(host="r")) == "r"
     assert str(RegistryRef(directory=Path("x"))) == "x"
+
+
+def test_a_world_says_what_callers_are_told_of_it() -> None:
+    """Its minor version, where its functions can say what they are."""
+    told = {world: (world.has_metadata, world.line) for world in World}
+
+    assert told == {
+        World.V0_1: (False, None),
+        World.V0_2: (False, None),
+        World.V0_3: (True, "0.3"),
+        World.V0_4: (True, "0.4"),
+        World.V0_5: (True, "0.5"),
+    }

@@ -26,11 +26,10 @@ from daemon.namespaces.status import (
     SkillStatus,
     condition,
 )
-from daemon.skill import Failure, SkillKind, World
+from daemon.skill import Failure, SkillKind
 
 JsonObject = dict[str, Any]
 
-_WITHOUT_METADATA = frozenset({World.V0_1, World.V0_2})
 # Names are kinds of str of their own, which msgspec takes for unknown objects.
 _encode = msgspec.json.Encoder(enc_hook=str.__str__).encode
 
@@ -146,9 +145,8 @@ def _facts(*, kind: str | None, version: str | None, revision: str | None) -> Js
 
 
 def _wasm(served: ServedSkill) -> JsonObject:
-    world, told = served.artifact.world, served.metadata
-    version = None if world in _WITHOUT_METADATA else ".".join(world.split(".")[:2])
-    return _facts(kind=served.kind, version=version, revision=served.revision) | {
+    world, told = served.artifact.world, served.description.metadata
+    return _facts(kind=served.kind, version=world.line, revision=served.revision) | {
         "description": told.description if told else None,
         "input_schema": told.input_schema if told else None,
         "output_schema": told.output_schema if told else None,
@@ -157,7 +155,7 @@ def _wasm(served: ServedSkill) -> JsonObject:
         "digest": str(served.digest),
         "variant": served.artifact.variant,
         "since": served.since,
-        "metadata_error": _failure(served.metadata_failure),
+        "metadata_error": _failure(served.description.failure),
     }
 
 

@@ -46,18 +46,11 @@ from daemon.build_cache.machine import this_build
 from daemon.build_cache.shelf import CompiledSkill, Record, Shelf
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Digest
-from daemon.skill import Artifact, Failure, SkillMetadata
+from daemon.skill import Artifact, Description
 
 _log = logging.getLogger(__name__)
 
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
-
-
-class StoredMetadata(msgspec.Struct, frozen=True):
-    """What a Skill said of itself, or why it failed to."""
-
-    metadata: SkillMetadata | None
-    failure: Failure | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,22 +173,17 @@ class Store:
 
     # Metadata and state
 
-    def metadata(self, digest: Digest) -> StoredMetadata | None:
-        """Return what is known of a Skill's metadata, None where nothing is."""
+    def description(self, digest: Digest) -> Description | None:
+        """Return what a Skill said of itself, None where that is not known."""
         content = read_checked(self._root / "metadata" / digest.hex)
         try:
-            return None if content is None else msgspec.json.decode(content, type=StoredMetadata)
+            return None if content is None else msgspec.json.decode(content, type=Description)
         except (msgspec.MsgspecError, RecursionError):  # written by another version of skilld
             return None
 
-    def put_metadata(
-        self, digest: Digest, metadata: SkillMetadata | None, failure: Failure | None
-    ) -> None:
-        """Remember a Skill's metadata, or that it failed."""
-        self._write(
-            self._root / "metadata" / digest.hex,
-            msgspec.json.encode(StoredMetadata(metadata, failure)),
-        )
+    def put_description(self, digest: Digest, description: Description) -> None:
+        """Remember what a Skill said of itself."""
+        self._write(self._root / "metadata" / digest.hex, msgspec.json.encode(description))
 
     def read_state(self, name: str) -> bytes | None:
         """Return a small file, None where it is missing or damaged."""

@@ -4,6 +4,7 @@ An artifact as it lies in memory: the component, its linker, and where its expor
 Leaves out reading its metadata (`describe`) and calling it (`execute`).
 """
 
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
@@ -79,6 +80,7 @@ class Loader:
         self.engine = config.engine()
         self._address = capi.address(self.engine)
         self._bindings = Bindings()
+        self._sharing = threading.Lock()  # what two threads make at a time is not shared
         self._linkers: WeakValueDictionary[
             tuple[tuple[str, wasmtime.Module], ...], component.Linker
         ] = WeakValueDictionary()
@@ -101,7 +103,9 @@ class Loader:
     ) -> Loaded:
         """Map the files of an artifact. Raises DaemonError, MISSING_IMPORT among others."""
         try:
-            modules = tuple((name, self._module(file)) for name, file in shared)
+            with self._sharing:
+                modules = tuple((name, self._module(file)) for name, file in shared)
+                linker = self._linker(modules)
             loaded = component.Component.deserialize_file(self.engine, path)
         except wasmtime.WasmtimeError as error:
             raise DaemonError(
@@ -109,7 +113,6 @@ class Loader:
             ) from error
         shape = loaded.type
         imports.check(shape.imports(self.engine), self.engine, shared=dict(modules))
-        linker = self._linker(modules)
         return self._assemble(
             loaded, linker, world=world, kind=kind, strings=strings, memories=memories
         )
@@ -144,7 +147,7 @@ class Loader:
         run = loaded.get_export_index("run", parent)
         if run is None:
             raise DaemonError(ErrorKind.SKILL_UNSERVABLE, f"The Skill exports no `run` ({kind}).")
-        describes = kind is SkillKind.FUNCTION and world not in (World.V0_1, World.V0_2)
+        describes = kind is SkillKind.FUNCTION and world.has_metadata
         metadata = loaded.get_export_index("metadata", parent) if describes else None
         version = interface.rpartition("@")[2]
         return Loaded(

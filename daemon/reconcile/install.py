@@ -23,7 +23,7 @@ from daemon.names import Digest, SkillPath
 from daemon.reconcile import state
 from daemon.reconcile.exchanges import Exchanges
 from daemon.reconcile.ports import Precompiler, Store, Variant, Workers
-from daemon.skill import Artifact, Failure, Limits, SkillMetadata, SkillSpec
+from daemon.skill import Artifact, Description, Limits, SkillSpec
 from daemon.tasks import to_the_end
 
 _log = logging.getLogger(__name__)
@@ -34,10 +34,13 @@ Policy = Literal["split", "whole", "tiered"]
 class Installed:
     """A Skill that every worker can run. Ready to be published."""
 
-    digest: Digest
     artifact: Artifact
-    metadata: SkillMetadata | None = None
-    metadata_failure: Failure | None = None
+    description: Description
+
+    @property
+    def digest(self) -> Digest:
+        """Of which version it is."""
+        return self.artifact.digest
 
 
 @dataclass(slots=True)
@@ -171,8 +174,7 @@ class Installer:
             limits=self.limits_of(spec),
             revision=revision,
             since=_now(),
-            metadata=found.metadata,
-            metadata_failure=found.metadata_failure,
+            description=found.description,
         )
 
     def relabelled(self, current: ServedSkill, spec: SkillSpec, *, revision: str) -> ServedSkill:
@@ -244,16 +246,14 @@ class Installer:
                 del self._loading[artifact.id]
 
     async def _load(self, artifact: Artifact) -> Installed:
-        known = await asyncio.to_thread(self._store.metadata, artifact.digest)
+        known = await asyncio.to_thread(self._store.description, artifact.digest)
         if known is not None:
             await self._workers.load(artifact, describe=False)
-            return Installed(artifact.digest, artifact, known.metadata, known.failure)
+            return Installed(artifact, known)
         said = await self._workers.load(artifact, describe=True)
         with suppress(DaemonError):  # a full disk: it runs, and is asked again at the next start
-            await asyncio.to_thread(
-                self._store.put_metadata, artifact.digest, said.metadata, said.metadata_failure
-            )
-        return Installed(artifact.digest, artifact, said.metadata, said.metadata_failure)
+            await asyncio.to_thread(self._store.put_description, artifact.digest, said)
+        return Installed(artifact, said)
 
 
 def owner(path: SkillPath, digest: Digest) -> str:

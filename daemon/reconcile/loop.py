@@ -73,16 +73,20 @@ class Reconciler:
         *,
         watch_also: Callable[[frozenset[Path]], None] = lambda _: None,
     ) -> None:
-        """Reconcile at every tick, until cancelled."""
-        self._tasks.spawn(self._saver.run(), name="save what is served")
-        if self._upgrades is not None:
-            self._tasks.spawn(self._upgrades.run(self._upgraded), name="upgrade to whole")
-        try:
-            async for _ in ticks:
-                await self.reconcile_once()
-                watch_also(self._loaded.directories | self._loader.directories())
-        finally:
-            await self.close()
+        """Reconcile at every tick, until cancelled; raises what ends that or its endless tasks."""
+        async with asyncio.TaskGroup() as group:
+            endless = [group.create_task(self._saver.run(), name="save what is served")]
+            if self._upgrades is not None:
+                work = self._upgrades.run(self._upgraded)
+                endless.append(group.create_task(work, name="upgrade to whole"))
+            try:
+                async for _ in ticks:
+                    await self.reconcile_once()
+                    watch_also(self._loaded.directories | self._loader.directories())
+            finally:
+                for task in endless:
+                    task.cancel()
+                await self.close()
 
     async def reconcile_once(self) -> None:
         """Load, compare, start what differs. Returns before the installations have ended."""

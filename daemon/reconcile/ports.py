@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 from daemon.names import Digest
 from daemon.registries.base import Registry
-from daemon.skill import Artifact, Failure, RegistryRef, SkillMetadata
+from daemon.skill import Artifact, Description, RegistryRef
 
 Variant = Literal["split", "whole"]
 
@@ -20,34 +20,6 @@ class Registries(Protocol):
 
     def get(self, ref: RegistryRef) -> Registry:
         """Return it; no I/O."""
-        ...
-
-
-class Description(Protocol):
-    """What a Skill says of itself, or why it could not."""
-
-    @property
-    def metadata(self) -> SkillMetadata | None:
-        """None: the world has none, or it failed."""
-        ...
-
-    @property
-    def metadata_failure(self) -> Failure | None:
-        """Why there is no metadata."""
-        ...
-
-
-class StoredMetadata(Protocol):
-    """The same, remembered by digest."""
-
-    @property
-    def metadata(self) -> SkillMetadata | None:
-        """None: the world has none, or it failed."""
-        ...
-
-    @property
-    def failure(self) -> Failure | None:
-        """Why there is no metadata."""
         ...
 
 
@@ -82,13 +54,11 @@ class Store(StateStore, Protocol):
         """Return the verified artifact."""
         ...
 
-    def metadata(self, digest: Digest) -> StoredMetadata | None:
+    def description(self, digest: Digest) -> Description | None:
         """Return what a Skill said of itself."""
         ...
 
-    def put_metadata(
-        self, digest: Digest, metadata: SkillMetadata | None, failure: Failure | None
-    ) -> None:
+    def put_description(self, digest: Digest, description: Description) -> None:
         """Remember it. Raises DaemonError."""
         ...
 

@@ -101,11 +101,13 @@ class Watcher:
         """Tick once at the start, then whenever there may be something new."""
         tasks = Tasks()
         executor = ThreadPoolExecutor(2, thread_name_prefix="watch")
-        tasks.spawn(self._watch_forever(executor), name="watch files")
+        watching = tasks.spawn(self._watch_forever(executor), name="watch files")
+        watching.add_done_callback(lambda _: self.kick())
         try:
-            while True:
+            while not watching.done():
                 yield
                 await self._pause()
+            await watching  # it ends only by a bug, which ends the ticks
         finally:
             await tasks.close()
             executor.shutdown(wait=False)

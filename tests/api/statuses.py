@@ -16,6 +16,7 @@ from daemon.namespaces.status import (
 from daemon.skill import (
     Artifact,
     ChatSpec,
+    Description,
     Failure,
     Limits,
     RegistryRef,
@@ -47,7 +48,7 @@ def hello() -> ServedSkill:
         limits=Limits(),
         revision=REVISION,
         since=NOON,
-        metadata=SkillMetadata("Greets", {"type": "object"}, {"type": "object"}),
+        description=Description(SkillMetadata("Greets", {"type": "object"}, {"type": "object"})),
     )
 
 

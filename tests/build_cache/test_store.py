@@ -17,7 +17,7 @@ from daemon.build_cache.shelf import CompiledSkill, Record
 from daemon.build_cache.store import Store
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Digest
-from daemon.skill import Failure, SkillKind, SkillMetadata, World
+from daemon.skill import Description, Failure, SkillKind, SkillMetadata, World
 
 BUILD = Build(wasmtime="50.0.1", target="x86_64-linux", cpu="abc")
 MEMORY = 2 << 16
@@ -173,12 +173,12 @@ def test_what_another_process_pins_stays(tmp_path: Path) -> None:
 
 def test_metadata_and_failures_are_remembered(store: Store) -> None:
     """By digest."""
-    assert store.metadata(digest()) is None
+    assert store.description(digest()) is None
 
-    store.put_metadata(digest(), SkillMetadata("says hello", {"type": "object"}), None)
-    store.put_metadata(digest("b"), None, Failure("skill-trapped", "it trapped"))
+    store.put_description(digest(), Description(SkillMetadata("says hello", {"type": "object"})))
+    store.put_description(digest("b"), Description(failure=Failure("skill-trapped", "it trapped")))
 
-    known, failed = store.metadata(digest()), store.metadata(digest("b"))
+    known, failed = store.description(digest()), store.description(digest("b"))
     assert known is not None
     assert known.metadata == SkillMetadata("says hello", {"type": "object"})
     assert failed is not None
@@ -190,12 +190,12 @@ def test_metadata_goes_with_the_last_file_of_its_skill(tmp_path: Path) -> None:
     store = opened(tmp_path, budget=2 * len(CONTENT))
     for letter in "ab":
         pull(store, letter)
-        store.put_metadata(digest(letter), SkillMetadata(letter), None)
+        store.put_description(digest(letter), Description(SkillMetadata(letter)))
 
     pull(store, "c")
 
-    assert store.metadata(digest("a")) is None
-    assert store.metadata(digest("b")) is not None
+    assert store.description(digest("a")) is None
+    assert store.description(digest("b")) is not None
     store.prune()
     assert list((tmp_path / "metadata").iterdir()) == []
 
@@ -383,13 +383,15 @@ _READER = """
 import os, sys
 from pathlib import Path
 from daemon.errors import DaemonError
+from daemon.skill import Description
 from tests.build_cache.test_store import BUILD, Store, digest
 
 root = Path(sys.argv[1])
 store = Store(root, build=BUILD)
 if os.geteuid() == 0:
     os.setuid(65534)
-writes = [lambda: store.put_metadata(digest(), None, None), lambda: store.write_state("a", b"b")]
+told = Description()
+writes = [lambda: store.put_description(digest(), told), lambda: store.write_state("a", b"b")]
 for act in [*writes, store.open]:
     try:
         act()
