@@ -11,6 +11,8 @@ from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Namespace, SkillName
 from daemon.namespaces.operator import RemoteNamespace
 from daemon.namespaces.status import ConditionType
+from daemon.reconcile.loop import Reconciler
+from daemon.reconcile.upgrade import Upgrades
 from daemon.reconcile.watcher import Watcher
 from daemon.skill import Artifact
 from daemon.tasks import Tasks
@@ -472,6 +474,28 @@ async def test_edits_go_live_by_themselves(world: World) -> None:
     world.write("team", 'skills = [{ name = "a", tag = "v1" }]')
     await until(lambda: world.contents() == {"team/a": "A1"})
     await tasks.close()
+
+
+async def test_the_end_of_an_endless_task_ends_the_run(tmp_path: Path) -> None:
+    """A bug must be seen by whoever restarts us; here, nothing would be upgraded any more."""
+    world = World(tmp_path, policy="tiered")
+    world.registry.push("a", "v1", "A1")
+    world.write("team", ONE)
+    upgrades = Upgrades(
+        installer=world.installer,
+        precompiler=world.precompiler,
+        workers=world.workers,
+        heat=lambda path: 1 / 0,
+    )
+    reconciler = Reconciler(
+        loader=world.loader,
+        installer=world.installer,
+        catalogue=world.catalogue,
+        upgrades=upgrades,
+    )
+    with pytest.raises(ExceptionGroup) as caught:
+        await reconciler.run(Watcher(world.root, interval=3600.0).ticks())
+    assert caught.group_contains(ZeroDivisionError)
 
 
 @pytest.mark.parametrize(

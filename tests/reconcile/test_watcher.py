@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -220,6 +221,15 @@ async def test_a_config_map_update_ticks(tmp_path: Path) -> None:
             before = ticks.count
             project(tmp_path, f"2024_{turn}", str(turn))
             await ticks.ticked(before)
+
+
+async def test_the_end_of_watching_ends_the_ticks(tmp_path: Path) -> None:
+    """A bug must be seen by whoever restarts us; no change would tick any more."""
+    broken: Any = "soon"  # no number: the watch ends when it is armed
+    ticks = Ticking(Watcher(tmp_path, interval=HOUR, debounce=broken))
+    with pytest.raises(ExceptionGroup) as caught:
+        await ticks.run()
+    assert caught.group_contains(ValueError)
 
 
 def test_targets_are_the_parents_of_links_and_the_real_tree(tmp_path: Path) -> None:
