@@ -1,17 +1,21 @@
 """Loading: shared modules once, unknown files refused, exports found."""
 
 import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import wasmtime
+from wasmtime import component
 
 from daemon.engine.call import running
-from daemon.engine.loaded import Loader, blame
+from daemon.engine.loaded import Loaded, Loader, blame
 from daemon.errors import DaemonError, ErrorKind
 from daemon.skill import SkillKind, World
 from tests.engine.conftest import MEMORY, Load, a_call
 from tests.wat import components
+from tests.wat.compiled import compiled
 
 
 def test_a_damaged_or_missing_file_is_the_caches_fault(loader: Loader, tmp_path: Path) -> None:
@@ -32,27 +36,44 @@ def test_a_damaged_or_missing_file_is_the_caches_fault(loader: Loader, tmp_path:
         assert caught.value.kind is ErrorKind.CACHE_UNUSABLE
 
 
-def test_a_shared_module_is_mapped_once(loader: Loader, tmp_path: Path) -> None:
-    """However many artifacts want it, as long as one does."""
-    path = tmp_path / "m"
-    path.write_bytes(wasmtime.Module(loader.engine, "(module)").serialize())
+@pytest.fixture
+def sharing(loader: Loader, cache: Path, tmp_path: Path) -> Callable[..., Loaded]:
+    """Loads a Skill that shares a module with the others; it can do without."""
+    module, skill = tmp_path / "m", compiled(components.function(), cache)
+    module.write_bytes(wasmtime.Module(loader.engine, "(module)").serialize())
 
-    assert loader._module(str(path)) is loader._module(str(path))
+    def load_it(_: object = None) -> Loaded:
+        return loader.load(
+            world=World.V0_5,
+            kind=SkillKind.FUNCTION,
+            path=str(skill),
+            shared=(("shared", str(module)),),
+            strings=False,
+            memories=1,
+        )
+
+    return load_it
 
 
-def test_skills_with_the_same_modules_share_a_linker(loader: Loader, tmp_path: Path) -> None:
-    """And it goes with the last of them."""
-    path = tmp_path / "m"
-    path.write_bytes(wasmtime.Module(loader.engine, "(module)").serialize())
-    modules = (("shared", loader._module(str(path))),)
+def test_skills_with_the_same_modules_share_them_and_a_linker(
+    sharing: Callable[..., Loaded], load: Load
+) -> None:
+    """Those without have another; and it goes with the last of them."""
+    one, other = sharing(), sharing()
 
-    linker = loader._linker(modules)
-    assert loader._linker(modules) is linker
-    assert loader._linker(()) is not linker
-    gone = weakref.ref(linker)
-    del linker
+    assert one.linker == other.linker
+    assert one.linker != load(components.function()).linker
+    gone = [weakref.ref(owner) for owner in one.owners if isinstance(owner, component.Linker)]
+    del one, other
+    assert [linker() for linker in gone] == [None]
 
-    assert gone() is None
+
+def test_skills_that_are_loaded_at_a_time_share_as_well(sharing: Callable[..., Loaded]) -> None:
+    """A new worker loads several at a time."""
+    with ThreadPoolExecutor(8) as threads:
+        loaded = list(threads.map(sharing, range(64)))
+
+    assert len({one.linker for one in loaded}) == 1
 
 
 def test_the_wrong_kind_has_no_run(load: Load) -> None:
