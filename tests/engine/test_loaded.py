@@ -1,5 +1,6 @@
 """Loading: shared modules once, unknown files refused, exports found."""
 
+import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -37,12 +38,12 @@ def test_a_damaged_or_missing_file_is_the_caches_fault(loader: Loader, tmp_path:
 
 
 @pytest.fixture
-def sharing(loader: Loader, cache: Path, tmp_path: Path) -> Callable[..., Loaded]:
+def sharing(loader: Loader, cache: Path, tmp_path: Path) -> Callable[[], Loaded]:
     """Loads a Skill that shares a module with the others; it can do without."""
     module, skill = tmp_path / "m", compiled(components.function(), cache)
     module.write_bytes(wasmtime.Module(loader.engine, "(module)").serialize())
 
-    def load_it(_: object = None) -> Loaded:
+    def load_it() -> Loaded:
         return loader.load(
             world=World.V0_5,
             kind=SkillKind.FUNCTION,
@@ -56,7 +57,7 @@ def sharing(loader: Loader, cache: Path, tmp_path: Path) -> Callable[..., Loaded
 
 
 def test_skills_with_the_same_modules_share_them_and_a_linker(
-    sharing: Callable[..., Loaded], load: Load
+    sharing: Callable[[], Loaded], load: Load
 ) -> None:
     """Those without have another; and it goes with the last of them."""
     one, other = sharing(), sharing()
@@ -68,10 +69,16 @@ def test_skills_with_the_same_modules_share_them_and_a_linker(
     assert [linker() for linker in gone] == [None]
 
 
-def test_skills_that_are_loaded_at_a_time_share_as_well(sharing: Callable[..., Loaded]) -> None:
+def test_skills_that_are_loaded_at_a_time_share_as_well(sharing: Callable[[], Loaded]) -> None:
     """A new worker loads several at a time."""
+    together = threading.Barrier(8)
+
+    def load_with_the_others(_: int) -> Loaded:
+        together.wait(10)
+        return sharing()
+
     with ThreadPoolExecutor(8) as threads:
-        loaded = list(threads.map(sharing, range(64)))
+        loaded = list(threads.map(load_with_the_others, range(8)))
 
     assert len({one.linker for one in loaded}) == 1
 
