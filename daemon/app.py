@@ -3,14 +3,13 @@ The composition root: builds every object of the parent process, downward, and u
 
 Order matters: what sends spans is built first and closed last; the API listens before the first
 pass (and answers 503 until then), so that probes tell a slow start from a crash. Leaves out how
-settings map to options (`wiring`), and all behaviour but signals.
+settings map to options (`wiring`), when it ends (`lifetime`), and all other behaviour.
 """
 
 import asyncio
 import gc
 import logging
 import resource
-import signal
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from daemon.csi.tools import TEST_NAMESPACE
 from daemon.errors import DaemonError, ErrorKind
 from daemon.input_schema import InputSchemas
 from daemon.invoke import Skills
+from daemon.lifetime import End, answering
 from daemon.observability import logs, tracing
 from daemon.observability.metrics import Metrics
 from daemon.privacy import keep_private
@@ -91,42 +91,36 @@ def _raise_file_limit() -> None:
 
 
 async def serve(settings: Settings) -> int:
-    """Build all, serve until SIGTERM or SIGINT or the failure of a vital task, unwind."""
-    end = _End()
-    async with AsyncExitStack() as stack:
-        parts = await _build(settings, stack, end)
-        await _listen(settings, parts.server)
-        gc.freeze()  # what stands now stays: collections during a burst need not walk all of it
-        tasks = Tasks(on_fatal=end.fail)
-        stack.push_async_callback(tasks.close)
-        tasks.spawn(_reconcile(parts, tasks), name="reconcile", fatal=True)
-        with _signals(end, reload=parts.reload, hurry=parts.server.hurry):
-            await end.wait()
-            await _step_down(settings, parts.server)
+    """
+    Build all, serve until SIGTERM or SIGINT or the failure of a vital task, unwind.
+
+    Returns the exit status. A signal during the start ends it, and unwinds what there is by then.
+    """
+    end = End()
+    with answering(end) as signals:
+        async with AsyncExitStack() as stack:
+            parts = await end.unless_before(_start(settings, stack, end))
+            if parts is not None:
+                signals.connect(reload=parts.reload, hurry=parts.server.hurry)
+                await _live(settings, parts, end)
     return end.status
 
 
-class _End:
-    """When and how the process ends. Owned by `serve`."""
+async def _start(settings: Settings, stack: AsyncExitStack, end: End) -> "_Parts":
+    parts = await _build(settings, stack, end)
+    await _listen(settings, parts.server)
+    gc.freeze()  # what stands now stays: collections during a burst need not walk all of it
+    return parts
 
-    def __init__(self) -> None:
-        self._event = asyncio.Event()
-        self.status = 0
 
-    def ask(self) -> bool:
-        """End well; False if that was asked before."""
-        first = not self._event.is_set()
-        self._event.set()
-        return first
-
-    def fail(self, error: BaseException) -> None:
-        """End because a vital task failed: whoever supervises us shall start us anew."""
-        _log.critical("a vital task failed, stopping: %s", error)
-        self.status = 1
-        self._event.set()
-
-    async def wait(self) -> None:
-        await self._event.wait()
+async def _live(settings: Settings, parts: "_Parts", end: End) -> None:
+    tasks = Tasks(on_fatal=end.fail)
+    try:
+        tasks.spawn(_reconcile(parts, tasks), name="reconcile", fatal=True)
+        await end.wait()
+        await _step_down(settings, parts.server)
+    finally:
+        await tasks.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +138,7 @@ class _Parts:
         self.watcher.kick()
 
 
-async def _build(settings: Settings, stack: AsyncExitStack, end: _End) -> _Parts:
+async def _build(settings: Settings, stack: AsyncExitStack, end: End) -> _Parts:
     metrics, catalogue, heat = Metrics(), Catalogue(), Heat()
     count = counter(metrics, catalogue)
 
@@ -308,8 +302,8 @@ async def _workers(
         ),
         finished=finished,
     )
-    await supervisor.start()
     try:
+        await supervisor.start()
         yield supervisor
     finally:
         await supervisor.stop(grace=1.0)  # calls had their grace with the server
@@ -379,26 +373,3 @@ async def _step_down(settings: Settings, server: Server) -> None:
     server.unready()
     await asyncio.sleep(min(_STEP_DOWN, settings.shutdown_timeout / 10))
     await server.stop(grace=settings.shutdown_timeout)
-
-
-class _signals:  # noqa: N801 - reads as a statement
-    """SIGTERM and SIGINT end, the second one forces; SIGHUP rescans."""
-
-    def __init__(self, end: _End, *, reload: Callable[[], None], hurry: Callable[[], None]) -> None:
-        self._end, self._reload, self._hurry = end, reload, hurry
-
-    def _stop(self) -> None:
-        if not self._end.ask():
-            _log.warning("asked twice: stopping now")
-            self._hurry()
-
-    def __enter__(self) -> None:
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._stop)
-        loop.add_signal_handler(signal.SIGINT, self._stop)
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
-
-    def __exit__(self, *_: object) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.remove_signal_handler(number)

@@ -81,8 +81,11 @@ def serve(**flags: object) -> None:
     Settings come from these options, then the environment, then `.env`, then `config.toml` in the
     working directory. SIGHUP rescans at once.
     """
+    from daemon.lifetime import answer_before_the_start  # noqa: PLC0415 - see the module docstring
+
+    answer_before_the_start()
     settings = _load(flags)
-    from daemon import app  # noqa: PLC0415 - see the module docstring
+    from daemon import app  # noqa: PLC0415
 
     try:
         code = app.run(settings)

@@ -131,7 +131,7 @@ class Server:
             bound_metrics = None
             if self._metrics is not None and metrics is not None:
                 bound_metrics = await self._listen(make_metrics_app(self._metrics), metrics)
-        except OSError:
+        except BaseException:
             await self.stop(grace=0.0)
             raise
         return Listening(bound, bound_metrics)
