@@ -25,13 +25,13 @@ class Ebb:
 
     def __init__(self, *, slack: int = 16 << 20) -> None:
         self._slack = slack
-        self._low: int | None = None
+        self._low = resident()  # before any guest: a busy worker may rest after its first crowd only
         self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none, nor needs it
 
     def settle(self) -> None:
         """To be called while no guest is there, again and again."""
         now = resident()
-        if self._low is None or now < self._low:
+        if now < self._low:
             self._low = now
         elif now > self._low + self._slack and self._trim is not None:
             self._trim(0)
