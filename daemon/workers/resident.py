@@ -25,7 +25,7 @@ class Ebb:
 
     def __init__(self, *, slack: int = 16 << 20) -> None:
         self._slack = slack
-        self._low = resident()  # before any guest: a busy worker may rest after its first crowd only
+        self._low = resident()  # before any guest: some rest after a first crowd only
         self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none, nor needs it
 
     def settle(self) -> None:
