@@ -18,6 +18,10 @@ from daemon.csi.interface import Caller, Chunk, ChunkRequest
 from daemon.errors import DaemonError, ErrorKind
 
 
+_WITHOUT_TOKENIZER = frozenset({ErrorKind.CSI_UNKNOWN_MODEL, ErrorKind.CSI_NOT_CONFIGURED})
+"""What stays so. Chunks must not depend on whether the backend was slow, or the token good."""
+
+
 class Tokenizers(Protocol):
     """Finds the tokenizer of a model."""
 
@@ -43,8 +47,8 @@ class SemanticChunking:
     async def _tokenizer(self, model: str, caller: Caller) -> Tokenizer | None:
         try:
             return await self._tokenizers.get(model, caller)
-        except DaemonError:
-            if self._character_fallback:
+        except DaemonError as error:
+            if self._character_fallback and error.kind in _WITHOUT_TOKENIZER:
                 return None
             raise
 

@@ -180,7 +180,7 @@ class Settings:
         "Paths of `tokenizer.json` by model, TOML only: `[tokenizers]`."
     )
     chunking_characters: bool = _setting(
-        parse.boolean, False, "Count characters where a model's tokenizer can't be had."
+        parse.boolean, False, "Count characters where there is no tokenizer for a model."
     )
     mcp_servers: Mapping[str, Any] = _table(
         'MCP servers by URL, TOML only: `[mcp-servers."https://…"]` with `token`, `token-file`, '

@@ -14,7 +14,9 @@ class WordTokenizers:
     """Knows one model, `words`, whose tokens are words."""
 
     async def get(self, model: str, caller: Caller) -> Tokenizer:
-        """Refuse any other."""
+        """Refuse any other, under its own name if that is one of our kinds."""
+        if model in set(ErrorKind):
+            raise DaemonError(ErrorKind(model), f"no tokenizer: {model}")
         if model != "words":
             raise DaemonError(ErrorKind.CSI_UNKNOWN_MODEL, f"no tokenizer for {model}")
         tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
@@ -95,3 +97,22 @@ async def test_characters_count_where_the_operator_said_so() -> None:
     chunks = await chunking.chunk(_request("abc def", size=3, model="other"), Caller())
 
     assert [chunk.text for chunk in chunks] == ["abc", "def"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ErrorKind.CSI_TIMEOUT,
+        ErrorKind.CSI_UPSTREAM,
+        ErrorKind.CSI_UNAUTHORIZED,
+        ErrorKind.CSI_RATE_LIMITED,
+    ],
+)
+async def test_a_backend_that_fails_is_no_reason_to_count_characters(kind: ErrorKind) -> None:
+    """The same text would have other chunks a minute later."""
+    chunking = SemanticChunking(WordTokenizers(), character_fallback=True)
+
+    with pytest.raises(DaemonError) as caught:
+        await chunking.chunk(_request(model=kind.value), Caller())
+
+    assert caught.value.kind is kind
