@@ -1,16 +1,15 @@
 """
-Where each key of a TOML text stands: tomlkit knows it for syntax errors only, and forgets it after.
+Where each key of a TOML text stands: parsers know it for syntax errors only, and forget it after.
 
-A scanner, not a parser: it takes text that tomlkit has accepted and only keeps count. Paths are
+A scanner, not a parser: it takes text that one has accepted and only keeps count. Paths are
 tuples of keys and list indexes, for example `("skills", 0, "tag")`.
 """
 
 import re
+import tomllib
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-import tomlkit
+from functools import cached_property
 
 Path = tuple[str | int, ...]
 Place = tuple[int, int]
@@ -29,11 +28,23 @@ _STRING = re.compile(
 _SCALAR = re.compile(r"[^,\]}#\r\n]+")
 
 
-@dataclass(slots=True)
 class Positions:
-    """Where keys and list items start; owned by the reader of one document."""
+    """
+    Where keys and list items of *text* start; owned by the reader of one document.
 
-    places: Mapping[Path, Place] = field(default_factory=dict)
+    It is scanned when the first place is asked for: most documents are without mistakes.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        self._text = text
+
+    @cached_property
+    def places(self) -> Mapping[Path, Place]:
+        """The places by their paths; none where *text* is not TOML."""
+        try:
+            return locate(self._text)
+        except (ValueError, LookupError, RecursionError):
+            return {}
 
     def of(self, path: Path) -> tuple[int | None, int | None]:
         """Return line and column of *path*, or of the nearest thing around it that has a place."""
@@ -43,8 +54,8 @@ class Positions:
         return None, None
 
 
-def locate(text: str) -> Positions:
-    """Return the positions in *text*, which must be valid TOML."""
+def locate(text: str) -> Mapping[Path, Place]:
+    """Return the places in *text*, which must be valid TOML."""
     scanner = _Scanner(text)
     scanner.document()
     starts = [0, *(match.end() for match in re.finditer("\n", text))]
@@ -53,7 +64,7 @@ def locate(text: str) -> Positions:
         line = bisect_right(starts, offset)
         return line, offset - starts[line - 1] + 1
 
-    return Positions({path: place(offset) for path, offset in scanner.offsets.items()})
+    return {path: place(offset) for path, offset in scanner.offsets.items()}
 
 
 class _Scanner:
@@ -159,5 +170,5 @@ class _Scanner:
 
 def _unquoted(key: str) -> str:
     if key[0] == '"':
-        return str(next(iter(tomlkit.parse(f"{key} = 0"))))
+        return str(next(iter(tomllib.loads(f"{key} = 0"))))
     return key.strip("'")

@@ -260,3 +260,25 @@ def test_a_path_that_no_system_can_open_is_a_mistake() -> None:
 
     assert problem.key == "registry.path"
     assert "is not a path" in problem.message
+
+
+def test_a_key_of_very_many_parts_takes_no_time() -> None:
+    """There are parsers that would be busy with it for hours."""
+    key = "a" + ".a" * 100_000
+
+    config, (problem,) = parse(f"skills = []\n{key} = 1".encode(), file="n")
+
+    assert config is None
+    assert problem.message.startswith("not TOML")
+
+
+def test_a_prompt_may_have_many_full_stops() -> None:
+    """On one line, too."""
+    chat = 'type = "chat", name = "a", version = "1", model = "m", system_prompt = '
+    entry = f'{{ {chat} "{"Be kind. " * 99}" }}'
+
+    config, problems = parse(f"skills = [{entry}]".encode(), file="n")
+
+    assert problems == ()
+    assert config is not None
+    assert len(config.skills) == 1

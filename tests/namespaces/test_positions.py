@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tomlkit.exceptions import TOMLKitError
 
-from daemon.namespaces.positions import Path, locate
+from daemon.namespaces.positions import Path, Positions, locate
 
 TEXT = '''# comment
 title = "a # b"
@@ -23,7 +23,7 @@ caps.memory = [1,
 
 def test_places_of_keys_and_items_are_found() -> None:
     """Through comments, strings of all kinds, lists of tables and dotted keys."""
-    places = locate(TEXT)
+    places = Positions(TEXT)
 
     assert places.of(("title",)) == (2, 1)
     assert places.of(("registry",)) == (3, 1)
@@ -37,8 +37,8 @@ def test_places_of_keys_and_items_are_found() -> None:
 
 def test_what_has_no_place_gets_that_of_its_surroundings() -> None:
     """A missing key is told at its table."""
-    assert locate(TEXT).of(("skills", 1, "missing")) == (7, 1)
-    assert locate(TEXT).of(("missing",)) == (None, None)
+    assert Positions(TEXT).of(("skills", 1, "missing")) == (7, 1)
+    assert Positions(TEXT).of(("missing",)) == (None, None)
 
 
 def paths(value: object, at: Path = ()) -> set[Path]:
@@ -72,4 +72,4 @@ def test_every_path_of_a_document_has_a_place(document: dict[str, object]) -> No
     except (TOMLKitError, ValueError):
         return  # tomlkit does not read all that it writes
 
-    assert paths(parsed) <= set(locate(text).places)
+    assert paths(parsed) <= set(locate(text))

@@ -1,4 +1,4 @@
-from daemon.namespaces.positions import locate
+from daemon.namespaces.positions import Positions
 from daemon.namespaces.problems import WHERE_CREDENTIALS_BELONG, Reader, dotted, nearest, shown
 
 
@@ -21,7 +21,7 @@ def test_long_values_are_cut() -> None:
 
 def test_unknown_keys_and_credentials_are_told_apart() -> None:
     """With their places, in file order."""
-    reader = Reader("n.toml", locate("b = 1\nregistry_password = 2"))
+    reader = Reader("n.toml", Positions("b = 1\nregistry_password = 2"))
     reader.known_keys({"registry_password": 2, "b": 1, "good": 3}, ("good",), at=())
 
     assert [(one.line, one.message) for one in reader.sorted()] == [
