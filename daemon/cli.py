@@ -134,17 +134,33 @@ def config(**flags: object) -> None:
 @main.command(context_settings=_CONTEXT)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("reference", metavar="HOST/REPOSITORY/NAME[:TAG]")
-@click.option("--user", help="User; otherwise REGISTRY_USER or docker's credentials.")
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option("--user", help="User; otherwise the settings' or docker's credentials are used.")
+@click.option("--password-stdin", is_flag=True, help="Read the user's password from stdin.")
 @click.option("--plain-http", is_flag=True, help="Talk plain HTTP to this registry.")
 @click.option("--ca", type=click.Path(exists=True, path_type=Path), help="Extra CA (PEM).")
 @click.option("--force", is_flag=True, help="Publish even what is not a Skill that we can serve.")
-def publish(file: Path, reference: str, **options: Any) -> None:
+def publish(
+    file: Path, reference: str, *, user: str | None, password_stdin: bool, **options: Any
+) -> None:
     """Push the component FILE to a registry, as a Skill; print its digest."""
     from daemon.commands import publish as command  # noqa: PLC0415
 
-    password = sys.stdin.readline().strip() if options.pop("password_stdin") else None
-    _run(command(_load(), file, reference, password=password, **options))
+    password = _password(user, asked=password_stdin)
+    _run(command(_load(), file, reference, user=user, password=password, **options))
+
+
+def _password(user: str | None, *, asked: bool) -> str | None:
+    if bool(user) != asked:
+        raise click.UsageError(
+            "--user and --password-stdin go together: "
+            'printf %s "$PASSWORD" | skilld publish --user NAME --password-stdin …'
+        )
+    if not asked:
+        return None
+    password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise click.UsageError("--password-stdin: there is no password on standard input")
+    return password
 
 
 @main.group(context_settings=_CONTEXT)

@@ -43,7 +43,11 @@ async def publish(  # noqa: PLR0913 - one per option
     ca: Path | None,
     force: bool,
 ) -> int:
-    """Push *file*; print its digest on standard output, progress on standard error."""
+    """
+    Push *file*; print its digest on standard output, progress on standard error.
+
+    *user* and *password*, if given, are sent to this registry, whatever the settings say.
+    """
     try:
         place = Reference.parse(reference)
     except InvalidNameError as error:
@@ -52,6 +56,7 @@ async def publish(  # noqa: PLR0913 - one per option
     if user or plain_http or ca:
         given = RegistryOptions(
             place.host,
+            repository=place.repository,  # none is closer, and the first of equals wins
             user=user or "",
             password=Secret(password or ""),
             ca=ca,

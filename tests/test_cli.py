@@ -88,6 +88,31 @@ def test_validate_of_good_files_exits_0(tmp_path: Path) -> None:
     assert _skilld("validate", str(file)).exit_code == 0
 
 
+@pytest.mark.usefixtures("_elsewhere")
+@pytest.mark.parametrize("half", [["--user", "me"], ["--password-stdin"]])
+def test_publish_wants_user_and_password_together(half: list[str]) -> None:
+    """Otherwise one would be ignored, or an empty password sent."""
+    Path("x.wasm").touch()
+
+    result = _skilld("publish", *half, "x.wasm", "registry.example/team/x:v1")
+
+    assert result.exit_code == 2
+    assert "--user and --password-stdin go together" in result.output
+
+
+@pytest.mark.usefixtures("_elsewhere")
+def test_publish_sends_no_empty_password() -> None:
+    """As when a secret is not set in CI."""
+    Path("x.wasm").touch()
+
+    result = _skilld(
+        "publish", "--user", "me", "--password-stdin", "x.wasm", "registry.example/team/x:v1"
+    )
+
+    assert result.exit_code == 2
+    assert "no password on standard input" in result.output
+
+
 def test_schema_is_json(tmp_path: Path) -> None:
     """Fit to be redirected into a file."""
     assert _skilld("schema").output.startswith('{\n  "$schema": "http://json-schema.org/draft-04')

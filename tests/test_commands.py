@@ -101,6 +101,35 @@ async def test_publish_prints_the_digest_to_pin(
     assert Digest(capsys.readouterr().out.strip())
 
 
+@needs_registry[0]
+@needs_registry[1]
+async def test_publish_goes_by_the_user_that_is_given(tmp_path: Path) -> None:
+    """Also where the settings name another one for just this repository."""
+    file = tmp_path / "echo.wasm"
+    file.write_bytes(echo())
+    with running_registry(tmp_path / "registry") as registry:
+        options = registry.options
+        other = {
+            "skills": [],
+            "registry": options.host,
+            "base-repository": "team/echo",
+            "registry-user": "other",
+            "registry-password": "of another one",
+        }
+        status = await commands.publish(
+            Settings(namespaces={"team": other}),
+            file,
+            f"{options.host}/team/echo:v1",
+            user=options.user,
+            password=options.password.reveal(),
+            plain_http=False,
+            ca=options.ca,
+            force=False,
+        )
+
+    assert status == 0
+
+
 async def test_publish_refuses_a_place_that_is_none() -> None:
     """With the right form."""
     with pytest.raises(DaemonError, match="REGISTRY/REPOSITORY/NAME:TAG") as caught:
