@@ -259,12 +259,12 @@ class Store:
         with cache_errors(self._root):
             return [e.name for e in self._shelf.entries() if not self._shelf.check(e.name)]
 
-    def prune(self, *, budget: int = 0) -> list[str]:
-        """Delete, and return, the least recently used files beyond *budget*; pinned ones stay."""
+    def prune(self) -> list[str]:
+        """Delete, and return, all files but those that are pinned."""
         with cache_errors(self._root):
             self._shelf.sweep(self._claim.others())
             self._shelf.empty_quarantine()
-        return self._evict(budget=budget)
+        return self._evict(budget=0)
 
     # Beneath
 

@@ -51,11 +51,6 @@ class Clock:
         """*call* has left guest code for good."""
         self._watched.discard(call)
 
-    @property
-    def watched(self) -> int:
-        """How many calls are in guest code."""
-        return len(self._watched)
-
     def _run(self) -> None:
         while True:
             if self._idle >= _LINGER:

@@ -18,7 +18,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from daemon.errors import DaemonError, ErrorKind
-from daemon.names import Digest, InvalidNameError, SkillName, Tag
+from daemon.names import Digest, SkillName, Tag
 from daemon.registries.sink import Sink
 
 _SUFFIX = ".wasm"
@@ -66,10 +66,6 @@ class DirectoryRegistry:
         self._now = now
         self._known: dict[SkillName, tuple[_Version, Digest]] = {}
 
-    async def names(self) -> list[SkillName]:
-        """Return the Skills that stand in the folder, sorted: its visible `*.wasm` files."""
-        return await asyncio.to_thread(self._names)
-
     async def resolve(self, name: SkillName, tag: Tag) -> Digest:
         """Return the digest of the file's content; *tag* is ignored."""
         for _ in range(_ATTEMPTS):
@@ -100,15 +96,6 @@ class DirectoryRegistry:
 
     def _path(self, name: SkillName) -> Path:
         return self._directory / f"{name}{_SUFFIX}"  # not with_suffix: names may have dots
-
-    def _names(self) -> list[SkillName]:
-        try:
-            files = [one for one in self._directory.iterdir() if one.suffix == _SUFFIX]
-        except OSError as error:
-            raise self._unreadable(error) from error
-        return sorted(
-            SkillName(one.stem) for one in files if not one.name.startswith(".") and _serves(one)
-        )
 
     def _digest(self, name: SkillName) -> Digest | None:
         """Return the digest of the content; None if the file changed meanwhile."""
@@ -205,12 +192,3 @@ class DirectoryRegistry:
             f"{self._path(name)} no longer is {wanted}: its content now is {found}; put the "
             "wanted file back, or change the pin",
         )
-
-
-def _serves(path: Path) -> bool:
-    """Tell whether *path* can be a Skill: a regular file, or a link to one, of a valid name."""
-    try:
-        SkillName(path.stem)
-        return path.is_file()
-    except (InvalidNameError, OSError):
-        return False

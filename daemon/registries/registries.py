@@ -51,12 +51,6 @@ class Registries:
             self._registries[ref] = self._make(ref)
         return self._registries[ref]
 
-    def directory(self, path: Path) -> DirectoryRegistry:
-        """Return the directory at *path* as a registry that can also list its Skills."""
-        found = self.get(RegistryRef(directory=path))
-        assert isinstance(found, DirectoryRegistry)
-        return found
-
     def client(self, host: str) -> RegistryClient:
         """Return the client of the registry at *host*. Needs a running loop."""
         if host not in self._clients:

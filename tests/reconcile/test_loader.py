@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from daemon.names import Namespace
-from daemon.namespaces.operator import parse_operators
-from daemon.reconcile.loader import Loaded, Loader
+from daemon.namespaces.operator import WatchedDirectory, parse_operators
+from daemon.reconcile.loader import Loaded, Loader, scan
 from daemon.reconcile.remote import Remotes
 from daemon.skill import RegistryRef, SkillSpec
 from tests.fakes_reconcile import FakeStore
@@ -276,3 +276,25 @@ async def until_loaded(loader: Loader) -> None:
     """Load until every remote file was tried."""
     while not (await loader.load()).complete:
         await until(lambda: True)
+
+
+def test_a_watched_directory_wants_its_components_only(tmp_path: Path) -> None:
+    """Not other files, hidden ones, folders, dangling links or names that no Skill can have."""
+    for name in ("greet.wasm", "a.b.wasm", ".hidden.wasm", "with space.wasm", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder.wasm").mkdir()
+    (tmp_path / "dangling.wasm").symlink_to("nowhere")
+    (tmp_path / "link.wasm").symlink_to("greet.wasm")
+
+    found = scan(WatchedDirectory(tmp_path))
+
+    assert [entry.name for entry in found.config.skills] == ["a.b", "greet", "link"]
+    assert found.problem is None
+
+
+def test_a_watched_directory_that_is_gone_is_told(tmp_path: Path) -> None:
+    """It may be a mount that is late."""
+    found = scan(WatchedDirectory(tmp_path / "gone"))
+
+    assert found.problem is not None
+    assert "gone can't be read" in found.problem

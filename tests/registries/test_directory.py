@@ -159,18 +159,6 @@ async def test_a_pin_to_other_content_is_not_in_the_registry(
     assert not (tmp_path / "copy.wasm").exists()
 
 
-async def test_lists_components_only(skills: Path, registry: DirectoryRegistry) -> None:
-    """Not other files, hidden ones, folders, dangling links or names that no Skill can have."""
-    for name in ("greet", "a.b", ".hidden", "with space"):
-        write(skills, name, b"")
-    (skills / "notes.txt").write_text("")
-    (skills / "folder.wasm").mkdir()
-    (skills / "dangling.wasm").symlink_to("nowhere")
-    (skills / "link.wasm").symlink_to("greet.wasm")
-
-    assert await registry.names() == ["a.b", "greet", "link"]
-
-
 async def test_follows_a_link_that_is_swapped(skills: Path, registry: DirectoryRegistry) -> None:
     """Syncers and mounted volumes swap links."""
     write(skills, "one", b"one")
@@ -196,9 +184,10 @@ async def test_a_missing_folder_is_unavailable(tmp_path: Path) -> None:
     """It may be a mount that is late: what is served stays."""
     registry = DirectoryRegistry(tmp_path / "gone")
 
-    assert (await failure(registry)).kind is ErrorKind.REGISTRY_UNAVAILABLE
-    with pytest.raises(DaemonError, match="gone can't be read"):
-        await registry.names()
+    error = await failure(registry)
+
+    assert error.kind is ErrorKind.REGISTRY_UNAVAILABLE
+    assert "can't be read" in error.detail
 
 
 async def test_a_named_pipe_is_refused_without_waiting_for_its_writer(
