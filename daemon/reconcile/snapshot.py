@@ -15,6 +15,8 @@ from pathlib import Path
 from daemon.reconcile.revision import commit_of, is_updating
 
 FILE = "namespace.toml"
+LIMIT = 1 << 20
+"""Bytes of a namespace.toml, at most."""
 _ATTEMPTS = 8
 
 
@@ -63,7 +65,7 @@ class Snapshot:
         )
 
 
-def read(root: Path, *, file_limit: int = 1 << 20) -> Snapshot:
+def read(root: Path, *, file_limit: int = LIMIT) -> Snapshot:
     """Return what is under *root*, one missing root included. Raises UnsettledError."""
     for attempt in range(1, _ATTEMPTS + 1):
         before = _identity(root)
@@ -71,8 +73,8 @@ def read(root: Path, *, file_limit: int = 1 << 20) -> Snapshot:
             snapshot = _read_once(root, file_limit=file_limit)
         except (FileNotFoundError, NotADirectoryError):
             snapshot = Snapshot(problem="there is no such directory")
-        except OSError as error:
-            snapshot = Snapshot(problem=error.strerror or str(error))
+        except (OSError, RuntimeError) as error:  # links in a circle are a RuntimeError to pathlib
+            snapshot = Snapshot(problem=reason(error))
         # Gone twice may also be two swaps; gone each time is gone.
         if before == _identity(root) and (before is not None or attempt == _ATTEMPTS):
             return snapshot
@@ -132,11 +134,11 @@ def _read_once(root: Path, *, file_limit: int) -> Snapshot:
             names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
         for name in names:
             try:
-                data = _read_file(directory, f"{name}/{FILE}", limit=file_limit)
+                data = read_file(f"{name}/{FILE}", directory=directory, limit=file_limit)
             except (FileNotFoundError, NotADirectoryError):
                 continue  # not a namespace
             except (OSError, ValueError) as error:
-                unreadable[name] = getattr(error, "strerror", None) or str(error)
+                unreadable[name] = reason(error)
             else:
                 files[name] = data
     finally:
@@ -144,7 +146,12 @@ def _read_once(root: Path, *, file_limit: int) -> Snapshot:
     return Snapshot(files, unreadable, commit=commit_of(resolved))
 
 
-def _read_file(directory: int, name: str, *, limit: int) -> bytes:
+def read_file(name: str | Path, *, directory: int | None = None, limit: int = LIMIT) -> bytes:
+    """
+    Return what is in a file, which may be relative to an open *directory*.
+
+    Raises OSError, or ValueError for what can't be a namespace's file; see `reason`.
+    """
     # O_NONBLOCK: a FIFO of that name must not hang the daemon.
     descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK, dir_fd=directory)
     with os.fdopen(descriptor, "rb") as stream:
@@ -158,3 +165,8 @@ def _read_file(directory: int, name: str, *, limit: int) -> bytes:
     if resting and len(data) != status.st_size:  # below /proc, where some never are the same twice
         raise ValueError("not of the size that it states")
     return data
+
+
+def reason(error: Exception) -> str:
+    """Say why something can't be read, without its path."""
+    return getattr(error, "strerror", None) or str(error)

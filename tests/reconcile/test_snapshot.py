@@ -24,10 +24,12 @@ def test_every_directory_with_a_file_is_a_namespace(tmp_path: Path) -> None:
 
 
 def test_a_missing_root_is_a_problem_and_no_error(tmp_path: Path) -> None:
-    """So is a file in its place."""
+    """So is a file in its place, or links in a circle."""
     (tmp_path / "file").write_text("")
+    (tmp_path / "circle").symlink_to("circle")
 
     assert read(tmp_path / "none").problem
+    assert read(tmp_path / "circle").problem
     assert read(tmp_path / "file").problem
     assert not read(tmp_path / "none").names
 
