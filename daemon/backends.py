@@ -17,7 +17,6 @@ from daemon import __version__, indexes
 from daemon.catalogue import Catalogue
 from daemon.csi import interface as csi
 from daemon.csi.chunking import SemanticChunking, Tokenizers
-from daemon.csi.drivers import assemble
 from daemon.csi.inference.aleph_alpha import AlephAlphaInference
 from daemon.csi.inference.connections import open_session
 from daemon.csi.inference.http import Backend
@@ -28,6 +27,7 @@ from daemon.csi.mcp.servers import McpServers
 from daemon.csi.observed import observed
 from daemon.csi.tokenizers import FetchedTokenizers, LocalTokenizers, NoTokenizers
 from daemon.csi.tools import NativeTools, Toolbox
+from daemon.csi.unconfigured import UnconfiguredDocumentIndex, UnconfiguredInference
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Namespace
 from daemon.observability.metrics import Metrics
@@ -61,7 +61,7 @@ async def backends(
     """
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(open_session())
-        documents = await stack.enter_async_context(indexes.embedded(settings))
+        documents = await stack.enter_async_context(indexes.embedded(settings, session))
         mcp = McpServers(
             lambda: catalogue.tools,
             options=parse_options(settings.mcp_servers),
@@ -70,12 +70,13 @@ async def backends(
         await mcp.start()
         stack.push_async_callback(mcp.close)
         model = inference(settings, session)
-        found = assemble(
-            tools=Toolbox(NativeTools(_enabled_in(catalogue)), mcp),
-            inference=model,
-            document_index=documents or indexes.service(settings, session),
+        index = documents or indexes.service(settings, session)
+        found = csi.Drivers(
+            inference=model or UnconfiguredInference(),
+            document_index=index or UnconfiguredDocumentIndex(),
             chunking=_chunking(settings, model, stack),
             language=Lingua(),
+            tools=Toolbox(NativeTools(_enabled_in(catalogue)), mcp),
         )
         yield Backends(observed(found, metrics, tracing), documents, mcp)
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from daemon.csi.inference.connections import open_session
 from daemon.csi.interface import DocumentPath
 from daemon.csi.search.embedded.index import EmbeddedIndex
 from daemon.csi.search.embedded.values import NewDocument
@@ -83,7 +84,7 @@ async def listing(settings: Settings, collection: str | None) -> int:
 
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncGenerator[EmbeddedIndex, None]:
-    async with embedded(settings) as index:
+    async with open_session() as session, embedded(settings, session) as index:
         if index is None:
             raise _wrong("set DOCUMENT_INDEX_URL=embedded:PATH to say where the index is")
         yield index

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from daemon.csi.inference.connections import open_session
 from daemon.csi.inference.http import Backend, Bounds
 from daemon.csi.search.document_index import BOUNDS, NAME, DocumentIndex
 from daemon.errors import DaemonError, ErrorKind
@@ -44,8 +43,14 @@ def service(settings: Settings, session: aiohttp.ClientSession) -> DocumentIndex
 
 
 @asynccontextmanager
-async def embedded(settings: Settings) -> AsyncGenerator["EmbeddedIndex | None", None]:
-    """Open the embedded index, if that is what is configured. Raises DaemonError."""
+async def embedded(
+    settings: Settings, session: aiohttp.ClientSession
+) -> AsyncGenerator["EmbeddedIndex | None", None]:
+    """
+    Open the embedded index, if that is what is configured. Raises DaemonError.
+
+    Embeddings come over *session*.
+    """
     url = settings.document_index_url or ""
     if not url.startswith(_EMBEDDED):
         yield None
@@ -58,13 +63,12 @@ async def embedded(settings: Settings) -> AsyncGenerator["EmbeddedIndex | None",
     # The index takes a tenth of a second and 30 MB to import: only where it is wanted.
     from daemon.csi.search.embedded.index import EmbeddedIndex  # noqa: PLC0415
 
-    async with open_session() as session:
-        index = EmbeddedIndex(Path(path), embeddings=_embeddings(settings, session))
-        try:
-            await index.open()
-            yield index
-        finally:
-            await index.close()
+    index = EmbeddedIndex(Path(path), embeddings=_embeddings(settings, session))
+    try:
+        await index.open()
+        yield index
+    finally:
+        await index.close()
 
 
 def _embeddings(settings: Settings, session: aiohttp.ClientSession) -> "OpenAiEmbeddings | None":

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daemon.csi import interface as csi
-from daemon.csi.drivers import assemble
 from daemon.csi.tools import NativeTools, Toolbox
 from daemon.errors import DaemonError
 
@@ -128,7 +127,7 @@ def drivers(
 ) -> csi.Drivers:
     """A full set, with the native tools in `test-beta` and none elsewhere."""
     scissors = Scissors()
-    return assemble(
+    return csi.Drivers(
         tools=Toolbox(NativeTools(lambda _: ())),
         inference=inference or Oracle(),
         document_index=archive or Archive(),

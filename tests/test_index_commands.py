@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from daemon.csi import interface as csi
+from daemon.csi.inference.connections import open_session
 from daemon.errors import DaemonError
 from daemon.index_commands import add, listing, remove
 from daemon.indexes import embedded
@@ -34,7 +35,7 @@ async def test_files_and_directories_are_added(
     assert await add(settings, "team/docs", [docs / "a.md.json"], metadata=None) == 0
 
     assert "2 unchanged" in capsys.readouterr().err
-    async with embedded(settings) as index:
+    async with open_session() as session, embedded(settings, session) as index:
         assert index is not None
         names = await index.names("team", "docs")
         path = csi.DocumentPath("team", "docs", (docs / "a.md").as_posix())

@@ -13,7 +13,7 @@ from daemon.settings.model import Settings
 async def test_a_url_is_a_service() -> None:
     """And nothing else."""
     settings = Settings(document_index_url="http://127.0.0.1:1")
-    async with open_session() as session, embedded(settings) as index:
+    async with open_session() as session, embedded(settings, session) as index:
         assert service(settings, session) is not None
         assert index is None
 
@@ -21,7 +21,7 @@ async def test_a_url_is_a_service() -> None:
 async def test_embedded_is_a_file_of_ours(tmp_path: Path) -> None:
     """At the path after the colon."""
     settings = Settings(document_index_url=f"embedded:{tmp_path / 'index'}")
-    async with open_session() as session, embedded(settings) as index:
+    async with open_session() as session, embedded(settings, session) as index:
         assert service(settings, session) is None
         assert index is not None
         assert await index.collections() == []
@@ -32,9 +32,10 @@ async def test_embeddings_need_a_backend(tmp_path: Path) -> None:
     """Otherwise documents would silently have none."""
     settings = Settings(document_index_url=f"embedded:{tmp_path}", embedding_model="m")
 
-    with pytest.raises(DaemonError, match="OPENAI_INFERENCE__URL"):
-        async with embedded(settings):
-            pass
-    with pytest.raises(DaemonError, match="path after the colon"):
-        async with embedded(Settings(document_index_url="embedded:")):
-            pass
+    async with open_session() as session:
+        with pytest.raises(DaemonError, match="OPENAI_INFERENCE__URL"):
+            async with embedded(settings, session):
+                pass
+        with pytest.raises(DaemonError, match="path after the colon"):
+            async with embedded(Settings(document_index_url="embedded:"), session):
+                pass

@@ -17,7 +17,6 @@ from tokenizers import Tokenizer
 from daemon.csi.interface import Caller, Chunk, ChunkRequest
 from daemon.errors import DaemonError, ErrorKind
 
-
 _WITHOUT_TOKENIZER = frozenset({ErrorKind.CSI_UNKNOWN_MODEL, ErrorKind.CSI_NOT_CONFIGURED})
 """What stays so. Chunks must not depend on whether the backend was slow, or the token good."""
 

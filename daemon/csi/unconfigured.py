@@ -73,22 +73,3 @@ class UnconfiguredDocumentIndex:
     async def metadata(self, path: csi.DocumentPath, caller: csi.Caller) -> csi.Json | None:
         """See `csi.DocumentIndex`."""
         _no_document_index()
-
-
-class UnconfiguredChunking:
-    """Chunks are measured in tokens of a model, whose tokenizer inference serves."""
-
-    async def chunk(self, request: csi.ChunkRequest, caller: csi.Caller) -> list[csi.Chunk]:
-        """See `csi.Chunking`."""
-        _refuse("chunking", "INFERENCE_URL, where the models' tokenizers come from")
-
-
-class UnconfiguredLanguage:
-    """Language detection is a library that may be left out of an installation."""
-
-    async def select_language(self, request: csi.LanguageRequest, caller: csi.Caller) -> str | None:
-        """See `csi.LanguageDetection`."""
-        raise DaemonError(
-            ErrorKind.CSI_NOT_CONFIGURED,
-            "language detection is not part of this installation; ask the operator for it",
-        )

@@ -1,10 +1,11 @@
 """`test-beta/tool_caller`."""
 
+from dataclasses import replace
+
 import pytest
 
 from daemon.builtin.tool_caller import ToolCaller
 from daemon.csi import interface as csi
-from daemon.csi.drivers import assemble
 from daemon.csi.tools import Toolbox
 from daemon.errors import DaemonError
 from daemon.names import SkillPath
@@ -34,4 +35,4 @@ async def test_tool_caller_tells_of_its_tool_and_of_the_result() -> None:
 async def test_missing_tool_is_reported() -> None:
     """As its own error, since it needs that tool."""
     with pytest.raises(DaemonError, match="add was not found"):
-        await said(assemble(tools=Toolbox()))
+        await said(replace(drivers(), tools=Toolbox()))

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 from daemon.csi import interface as csi
-from daemon.csi.drivers import assemble
 from daemon.csi.tools import NativeTools, Toolbox
+from daemon.csi.unconfigured import UnconfiguredInference
 from daemon.errors import DaemonError
 
 
@@ -129,9 +129,9 @@ class Words:
 
 def drivers(inference: csi.Inference | None = None, *, native: Sequence[str] = ()) -> csi.Drivers:
     """A full set; every namespace enables the *native* tools."""
-    return assemble(
+    return csi.Drivers(
         tools=Toolbox(NativeTools(lambda _: native)),
-        inference=inference,
+        inference=inference or UnconfiguredInference(),
         document_index=Library(),
         chunking=Words(),
         language=Words(),

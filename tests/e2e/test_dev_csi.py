@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from daemon.api.server import Server
-from daemon.csi.drivers import assemble
+from daemon.csi import interface as csi
 from daemon.csi.inference.aleph_alpha import AlephAlphaInference
 from daemon.csi.inference.http import Backend
 from daemon.csi.language import Lingua
@@ -69,7 +69,7 @@ async def answers(sdk_venv: Path) -> dict[str, Any]:
     metrics = Metrics()
     async with serve(stub, aleph_alpha_stub.routes(stub)), aiohttp.ClientSession() as session:
         stub.replies.extend([_said(CALL), _said("It is 3.")])
-        drivers = assemble(
+        drivers = csi.Drivers(
             tools=Toolbox(NativeTools(lambda _: ())),
             inference=AlephAlphaInference(Backend(session, stub.url)),
             document_index=archive,

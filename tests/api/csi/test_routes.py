@@ -1,6 +1,7 @@
 """The CSI's routes on a real server: who may call, what is passed on, what errors look like."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,8 +9,7 @@ import pytest
 from daemon.api.csi.routes import ROUTES
 from daemon.api.ports import Options
 from daemon.csi import interface as csi
-from daemon.csi.drivers import assemble
-from daemon.csi.tools import NativeTools, Toolbox
+from daemon.csi.unconfigured import UnconfiguredDocumentIndex, UnconfiguredInference
 from daemon.errors import DaemonError, ErrorKind
 from tests.api.conftest import Running, Serve
 from tests.fakes_api import TokenList
@@ -175,7 +175,13 @@ async def test_text_that_is_not_unicode_is_the_backends_failure(serve: Serve) ->
 
 async def test_what_is_not_configured_says_so(serve: Serve) -> None:
     """With the setting that is missing."""
-    running = await serve(csi=assemble(tools=Toolbox(NativeTools(lambda _: ()))))
+    running = await serve(
+        csi=replace(
+            drivers(),
+            inference=UnconfiguredInference(),
+            document_index=UnconfiguredDocumentIndex(),
+        )
+    )
 
     for path, body in (("complete", [COMPLETION]), ("documents", [PATH])):
         status, problem = await post(running, f"/csi/v1/{path}", body)
