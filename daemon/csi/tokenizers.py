@@ -138,6 +138,9 @@ def _parse(model: str, data: bytes) -> Tokenizer:
     try:
         return Tokenizer.from_str(data.decode())
     except Exception as error:
+        # The library has no type for its errors, so it is this one; any other is a bug of ours.
+        if type(error) not in {Exception, UnicodeDecodeError}:
+            raise
         raise DaemonError(
             ErrorKind.CSI_UPSTREAM,
             f"the tokenizer of the model {model!r} is no tokenizer.json that can be read: {error}",

@@ -112,10 +112,11 @@ async def test_memory_is_bounded() -> None:
     await FetchedTokenizers(shelf, budget=1).get("m", ANNA)
 
 
-async def test_what_is_no_tokenizer_is_told() -> None:
+@pytest.mark.parametrize("content", [b"{}", b"", b"\xff", b"[" * 100_000])
+async def test_what_is_no_tokenizer_is_told(content: bytes) -> None:
     """With the model."""
     shelf = Shelf()
-    shelf.content = b"{}"
+    shelf.content = content
 
     with pytest.raises(DaemonError, match="'m'") as caught:
         await FetchedTokenizers(shelf).get("m", ANNA)

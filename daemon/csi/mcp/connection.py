@@ -47,7 +47,6 @@ _FAILURES = (
     TimeoutError,
     OSError,
     httpx2.HTTPError,
-    RuntimeError,  # what the library raises for a version that it does not speak
     RecursionError,
     anyio.BrokenResourceError,
     anyio.ClosedResourceError,  # an answer that comes while the session is left
@@ -196,16 +195,24 @@ class Connection:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Client]:
         transport = SessionTransport(self._options)
-        async with httpx2.AsyncClient(transport=transport) as http:
-            streams = streamable_http_client(self._url, http_client=http)
-            async with Client(
-                streams,
+        async with AsyncExitStack() as stack:
+            http = await stack.enter_async_context(httpx2.AsyncClient(transport=transport))
+            client = Client(
+                streamable_http_client(self._url, http_client=http),
                 client_info=self._info,
                 message_handler=self._hear,
                 read_timeout_seconds=self._options.connect,
                 cache=None,
-            ) as client:
-                yield client
+            )
+            try:
+                await stack.enter_async_context(client)
+            except* RuntimeError as group:
+                # That no version suits both is told by this type and its text alone.
+                error = _first(group)
+                if "protocol version" not in str(error):
+                    raise
+                raise _RefusedError(str(error)) from error
+            yield client
 
     def _lose(self, link: _Link) -> None:
         """The server knows the session no more: calls wait for the next one."""
