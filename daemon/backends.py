@@ -5,11 +5,10 @@ Beside `wiring`, for the objects that talk to backends. Leaves out what a driver
 asks.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import aiohttp
 
@@ -28,17 +27,14 @@ from daemon.csi.observed import observed
 from daemon.csi.tokenizers import FetchedTokenizers, LocalTokenizers, NoTokenizers
 from daemon.csi.tools import NativeTools, Toolbox
 from daemon.csi.unconfigured import UnconfiguredDocumentIndex, UnconfiguredInference
-from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Namespace
 from daemon.observability.metrics import Metrics
 from daemon.observability.tracing import Tracing
-from daemon.secret import Secret
+from daemon.settings import parse, tables
 from daemon.settings.model import Settings
 
 if TYPE_CHECKING:
     from daemon.csi.search.embedded.index import EmbeddedIndex
-
-_OPENAI_KEYS = frozenset({"url", "token", "token-file"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +85,8 @@ def _chunking(
     if isinstance(model, AlephAlphaInference):
         source = fetched = FetchedTokenizers(model.tokenizer)
         stack.push_async_callback(fetched.close)
-    paths = {name: Path(str(path)).expanduser() for name, path in settings.tokenizers.items()}
+    table = settings.tokenizers
+    paths = {name: tables.value(table, name, parse.path, at="tokenizers") for name in table}
     return SemanticChunking(
         LocalTokenizers(paths, otherwise=source), character_fallback=settings.chunking_characters
     )
@@ -100,35 +97,10 @@ def inference(settings: Settings, session: aiohttp.ClientSession) -> csi.Inferen
     bounds = indexes.inference_bounds(settings)
     if settings.inference_url is not None:
         return AlephAlphaInference(Backend(session, settings.inference_url, bounds=bounds))
-    table = _checked(settings.openai_inference)
-    if not table.get("url"):
+    place = indexes.openai(settings)
+    if place is None:
         return None
-    backend = Backend(session, str(table["url"]), bounds=bounds)
-    return OpenAiInference(backend, _secret(table, "token"))
-
-
-def _checked(table: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Refuse keys that nobody reads, and a token without a place to send it."""
-    if unknown := sorted(table.keys() - _OPENAI_KEYS):
-        raise DaemonError(
-            ErrorKind.CONFIGURATION,
-            f"OPENAI_INFERENCE: {unknown[0]} is not a key: choose from "
-            + ", ".join(sorted(_OPENAI_KEYS)),
-        )
-    if table and not table.get("url"):
-        raise DaemonError(
-            ErrorKind.CONFIGURATION, "OPENAI_INFERENCE__TOKEN is set, OPENAI_INFERENCE__URL is not"
-        )
-    if table and not (table.get("token") or table.get("token-file")):
-        raise DaemonError(
-            ErrorKind.CONFIGURATION, "OPENAI_INFERENCE__URL is set, OPENAI_INFERENCE__TOKEN is not"
-        )
-    return table
-
-
-def _secret(table: Mapping[str, Any], key: str) -> Secret:
-    file = table.get(f"{key}-file")
-    return Secret(str(table.get(key, "")), Path(str(file)) if file else None)
+    return OpenAiInference(Backend(session, place.url, bounds=bounds), place.token)
 
 
 def _enabled_in(catalogue: Catalogue) -> Callable[[Namespace], tuple[str, ...]]:

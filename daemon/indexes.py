@@ -7,6 +7,7 @@ Leaves out inference and tools.
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,8 @@ import aiohttp
 
 from daemon.csi.inference.http import Backend, Bounds
 from daemon.csi.search.document_index import BOUNDS, NAME, DocumentIndex
-from daemon.errors import DaemonError, ErrorKind
 from daemon.secret import Secret
+from daemon.settings import parse, tables
 from daemon.settings.model import Settings
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from daemon.csi.search.embeddings import OpenAiEmbeddings
 
 _EMBEDDED = "embedded:"
+_OPENAI_KEYS = frozenset({"url", "token", "token-file"})
 
 
 def inference_bounds(settings: Settings) -> Bounds:
@@ -32,6 +34,29 @@ def inference_bounds(settings: Settings) -> Bounds:
         idle=settings.inference_idle_timeout,
         whole=settings.inference_timeout,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAi:
+    """Where OpenAI-compatible inference is, and what it wants to see."""
+
+    url: str
+    token: Secret
+
+
+def openai(settings: Settings) -> OpenAi | None:
+    """Return what OPENAI_INFERENCE says, if anything. Raises DaemonError(CONFIGURATION)."""
+    at = "OPENAI_INFERENCE"
+    table = tables.checked(settings.openai_inference, _OPENAI_KEYS, at=at)
+    url = tables.value(table, "url", parse.text, at=at)
+    token = tables.secret(table, "token", at=at)
+    if not url and not token:
+        return None
+    if not url:
+        raise tables.wrong("OPENAI_INFERENCE__TOKEN is set, OPENAI_INFERENCE__URL is not")
+    if not token:
+        raise tables.wrong("OPENAI_INFERENCE__URL is set, OPENAI_INFERENCE__TOKEN is not")
+    return OpenAi(url, token)
 
 
 def service(settings: Settings, session: aiohttp.ClientSession) -> DocumentIndex | None:
@@ -57,9 +82,7 @@ async def embedded(
         return
     path = url.removeprefix(_EMBEDDED)
     if not path:
-        raise DaemonError(
-            ErrorKind.CONFIGURATION, "DOCUMENT_INDEX_URL=embedded: needs a path after the colon"
-        )
+        raise tables.wrong("DOCUMENT_INDEX_URL=embedded: needs a path after the colon")
     # The index takes a tenth of a second and 30 MB to import: only where it is wanted.
     from daemon.csi.search.embedded.index import EmbeddedIndex  # noqa: PLC0415
 
@@ -76,13 +99,8 @@ def _embeddings(settings: Settings, session: aiohttp.ClientSession) -> "OpenAiEm
         return None
     from daemon.csi.search.embeddings import OpenAiEmbeddings  # noqa: PLC0415
 
-    table = settings.openai_inference
-    url = table.get("url")
-    if not url:
-        raise DaemonError(
-            ErrorKind.CONFIGURATION, "EMBEDDING_MODEL is set, OPENAI_INFERENCE__URL is not"
-        )
-    file = table.get("token-file")
-    token = Secret(str(table.get("token", "")), Path(str(file)) if file else None)
-    backend = Backend(session, str(url), bounds=inference_bounds(settings))
-    return OpenAiEmbeddings(backend, model=settings.embedding_model, token=token)
+    place = openai(settings)
+    if place is None:
+        raise tables.wrong("EMBEDDING_MODEL is set, OPENAI_INFERENCE__URL is not")
+    backend = Backend(session, place.url, bounds=inference_bounds(settings))
+    return OpenAiEmbeddings(backend, model=settings.embedding_model, token=place.token)

@@ -26,6 +26,7 @@ from daemon.reconcile.attempt import Event
 from daemon.reconcile.watcher import Watcher
 from daemon.registries.options import RegistryOptions
 from daemon.secret import Secret
+from daemon.settings import parse, tables
 from daemon.settings.model import Settings
 from daemon.skill import RegistryRef
 from daemon.workers.report import Finished
@@ -62,10 +63,12 @@ def registry_options(settings: Settings, namespaces: Operators) -> tuple[Registr
     """Return what the settings say about registries: the default, per host, per namespace."""
     options = [_of_host(host, table) for host, table in settings.registries.items()]
     if settings.registry is not None:
+        user = settings.registry_user or ""
+        _check_pair(user, settings.registry_password, "REGISTRY_USER", "REGISTRY_PASSWORD")
         options.append(
             RegistryOptions(
                 settings.registry,
-                user=settings.registry_user or "",
+                user=user,
                 password=settings.registry_password,
                 ca=settings.registry_ca,
                 plain_http=settings.registry_plain_http,
@@ -86,23 +89,26 @@ def registry_options(settings: Settings, namespaces: Operators) -> tuple[Registr
 
 
 def _of_host(host: str, table: Any) -> RegistryOptions:
-    place = f'config.toml: registries."{host}"'
-    if not isinstance(table, Mapping):
-        raise DaemonError(ErrorKind.CONFIGURATION, f"{place} must be a table")
-    if unknown := sorted(table.keys() - _REGISTRY_KEYS):
-        known = ", ".join(sorted(_REGISTRY_KEYS))
-        raise DaemonError(
-            ErrorKind.CONFIGURATION, f"{place}: {unknown[0]} is not a key: choose from {known}"
-        )
-    file = table.get("password-file")
+    at = f'registries."{host}"'
+    entries = tables.checked(table, _REGISTRY_KEYS, at=at)
+    user = tables.value(entries, "user", parse.text, at=at)
+    password = tables.secret(entries, "password", at=at)
+    _check_pair(user, password, f"{at}: user", f"{at}: password")
     return RegistryOptions(
         host,
-        user=str(table.get("user", "")),
-        password=Secret(str(table.get("password", "")), Path(file) if file else None),
-        ca=Path(table["ca"]) if "ca" in table else None,
-        plain_http=table.get("plain-http") is True,
-        source=place,
+        user=user,
+        password=password,
+        ca=tables.value(entries, "ca", parse.optional_path, at=at),
+        plain_http=tables.value(entries, "plain-http", parse.boolean, at=at),
+        source=at,
     )
+
+
+def _check_pair(user: str, password: Secret, called: str, password_called: str) -> None:
+    """Refuse a user who would send an empty password, and a password that would not be sent."""
+    if bool(user) != bool(password):
+        there, missing = (called, password_called) if user else (password_called, called)
+        raise tables.wrong(f"{there} is set, {missing} is not: they go together")
 
 
 @dataclass(frozen=True, slots=True)

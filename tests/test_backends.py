@@ -33,6 +33,7 @@ async def test_what_is_not_configured_says_what_to_set() -> None:
     [
         ({"OPENAI_INFERENCE__URL": "http://x"}, "OPENAI_INFERENCE__TOKEN is not"),
         ({"OPENAI_INFERENCE__TOKEN": "x"}, "OPENAI_INFERENCE__URL is not"),
+        ({"TOKENIZERS__M": "~nobody-of-this-name/x"}, "tokenizers: m: .* no home directory"),
         ({"OPENAI_INFERENCE__UR": "x"}, "ur is not a key: choose from token"),
     ],
 )

@@ -73,6 +73,12 @@ def test_credentials_of_hosts_namespaces_and_the_default_stand_side_by_side() ->
     [
         ('[registries."r"]\nuzer = "x"', "uzer is not a key: choose from ca, password"),
         ('[registries]\n"r" = 1', "must be a table"),
+        ('[registries.r]\nplain-http = "no way"', "plain-http: 'no way' is neither true nor false"),
+        ('[registries.r]\nca = "~nobody-of-this-name/ca"', "ca: .* no home directory is known"),
+        ('[registries.r]\nuser = "x"', 'user is set, registries."r": password is not'),
+        ('[registries.r]\npassword = "x"', 'password is set, registries."r": user is not'),
+        ('registry = "r"\nregistry-user = "x"', "REGISTRY_USER is set, REGISTRY_PASSWORD is not"),
+        ('registry = "r"\nregistry-password = "x"', "REGISTRY_USER is not: they go together"),
     ],
 )
 def test_a_mistake_in_a_registry_table_names_it(toml: str, text: str) -> None:
@@ -82,6 +88,19 @@ def test_a_mistake_in_a_registry_table_names_it(toml: str, text: str) -> None:
     with pytest.raises(DaemonError, match=text) as caught:
         registry_options(settings, operators(settings))
     assert caught.value.kind is ErrorKind.CONFIGURATION
+
+
+def test_plain_http_may_be_a_text() -> None:
+    """As all is in the environment."""
+    settings = load(
+        environ={"REGISTRIES__ONE__PLAIN_HTTP": "true", "REGISTRIES__TWO__PLAIN_HTTP": "false"},
+        config_text='[registries."three:5000"]\nplain-http = "true"',
+    ).settings
+
+    options = registry_options(settings, {})
+
+    plain = {one.host: one.plain_http for one in options}
+    assert plain == {"one": True, "two": False, "three:5000": True}
 
 
 def test_mistakes_in_operator_namespaces_are_all_told() -> None:

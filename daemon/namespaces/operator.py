@@ -25,6 +25,7 @@ from daemon.namespaces.positions import Positions
 from daemon.namespaces.problems import Reader, shown
 from daemon.namespaces.status import Problem
 from daemon.secret import Secret
+from daemon.settings import parse
 from daemon.skill import RegistryRef
 
 _LOGIN_KEYS = ("registry-user", "registry-password", "registry-password-file")
@@ -161,8 +162,13 @@ def _watched(
     if not isinstance(directory, str) or not directory:
         reader.report((*at, "directory"), f"must be a path in quotes, not {shown(directory)}")
         return None
+    try:
+        path = parse.path(directory)
+    except ValueError as error:
+        reader.report((*at, "directory"), str(error))
+        return None
     return WatchedDirectory(
-        Path(directory).expanduser(),
+        path,
         read_native_tools(table, reader=reader, at=at),
         read_mcp_servers(table, reader=reader, at=at),
     )

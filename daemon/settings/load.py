@@ -78,10 +78,7 @@ def _from_toml(text: str) -> dict[str, tuple[object, str]]:
     for key, value in document.items():
         name = key.replace("-", "_")
         if name.endswith("_file") and name.removesuffix("_file") in SECRETS:
-            raw[name.removesuffix("_file")] = (
-                Secret(file=parse.path(value)),
-                f"config.toml: {key}",
-            )
+            raw[name.removesuffix("_file")] = _secret_file(value, f"config.toml: {key}")
         elif name in FIELDS:
             raw[name] = (value, f"config.toml: {key}")
         else:
@@ -101,8 +98,15 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[object, str
             if variable in environ:
                 raw[name] = (environ[variable], variable)
         if name in SECRETS and (path := environ.get(f"{name.upper()}_FILE")):
-            raw[name] = (Secret(file=parse.path(path)), f"{name.upper()}_FILE")
+            raw[name] = _secret_file(path, f"{name.upper()}_FILE")
     return raw
+
+
+def _secret_file(path: object, source: str) -> tuple[Secret, str]:
+    try:
+        return Secret(file=parse.path(path)), source
+    except ValueError as error:
+        raise _error(f"{source}: {error}") from error
 
 
 def _table_from(environ: Mapping[str, str], prefix: str) -> dict[str, Any]:

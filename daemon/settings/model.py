@@ -85,8 +85,8 @@ class Settings:
         parse.boolean, False, "Talk plain HTTP to the default registry."
     )
     registries: Mapping[str, Any] = _table(
-        'Per-registry options, TOML only: `[registries."host"]` with `user`, `password`, '
-        "`password-file`, `ca`, `plain-http`.",
+        'Per-registry options: `[registries."host"]` with `user`, `password`, `password-file`, '
+        "`ca`, `plain-http`. In TOML, since few shells take a host in a variable's name.",
     )
     docker_config: Path | None = _setting(
         parse.optional_path,

@@ -5,6 +5,8 @@ Each parser takes what the environment (a text) or TOML (a value) gave, and rais
 with a sentence that shows the right form; `load` adds where it stood.
 """
 
+import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -12,6 +14,9 @@ from typing import Any
 
 from daemon.secret import Secret
 from daemon.units import parse_duration, parse_size
+
+_WHOLE = re.compile(r"-?[0-9]{1,18}")  # `isdigit` also takes a superscript, which `int` doesn't
+_PORT = re.compile(r"[0-9]{1,5}")
 
 
 def text(value: object) -> str:
@@ -26,11 +31,12 @@ def optional_text(value: object) -> str | None:
 
 def whole(value: object) -> int:
     """A whole number, 0 or more."""
-    if isinstance(value, bool) or not str(value).strip().lstrip("-").isdigit():
-        raise ValueError(f"{value!r} is not a whole number")
-    if int(str(value)) < 0:
-        raise ValueError(f"{value!r} is negative")
-    return int(str(value))
+    digits = str(value).strip()
+    if not _WHOLE.fullmatch(digits):
+        raise ValueError(f"{value!r} is not a whole number: write it as 8")
+    if (number := int(digits)) < 0:
+        raise ValueError(f"{value!r} is negative: write 0 or more")
+    return number
 
 
 def positive(value: object) -> int:
@@ -47,14 +53,17 @@ def boolean(value: object) -> bool:
     try:
         return words[str(value).strip().lower()]
     except KeyError:
-        raise ValueError(f"{value!r} is neither true nor false") from None
+        raise ValueError(f"{value!r} is neither true nor false: write one of these") from None
 
 
 def ratio(value: object) -> float:
     """A number between 0 and 1."""
-    number = float(str(value))
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = math.nan
     if not 0.0 <= number <= 1.0:
-        raise ValueError(f"{value!r} is not between 0 and 1")
+        raise ValueError(f"{value!r} is not a number between 0 and 1: write it as 0.1")
     return number
 
 
@@ -84,12 +93,15 @@ def budget(value: object) -> int:
 
 def path(value: object) -> Path:
     """A path; `~` is the home directory."""
-    return Path(str(value)).expanduser()
+    try:
+        return Path(str(value)).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{str(value)!r}: no home directory is known: write it in full") from None
 
 
 def optional_path(value: object) -> Path | None:
     """A path; empty is unset."""
-    return Path(str(value)).expanduser() if str(value) else None
+    return path(value) if str(value) else None
 
 
 def words(value: object) -> tuple[str, ...]:
@@ -102,7 +114,7 @@ def words(value: object) -> tuple[str, ...]:
 def address(value: object) -> tuple[str, int]:
     """host:port."""
     host, colon, port = str(value).rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535:
+    if not colon or not _PORT.fullmatch(port) or int(port) > 65535:
         raise ValueError(f"{value!r} is not an address: write host:port, for example 0.0.0.0:8081")
     return host.strip("[]"), int(port)
 

@@ -48,6 +48,7 @@ def test_the_three_kinds_are_told_apart() -> None:
         ({"directroy": "x"}, "namespaces.a.directroy", "unknown key"),
         ({"config-url": "ftp://x"}, "namespaces.a.config-url", "starts with"),
         ({"directory": 3}, "namespaces.a.directory", "path in quotes"),
+        ({"directory": "~nobody-of-this-name"}, "namespaces.a.directory", "no home directory"),
         ({"directory": "x", "registry": "h"}, "namespaces.a.registry", "unknown key"),
         ({"skills": 3}, "namespaces.a.skills", "must be a list"),
         ({"skills": [{"name": "x", "tga": 1}]}, "namespaces.a.skills[0].tga", "unknown key"),

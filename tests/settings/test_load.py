@@ -172,3 +172,19 @@ def test_any_environment_loads_or_is_refused_with_a_sentence(environ: dict[str, 
         assert error.detail
     else:
         assert isinstance(settings.registry_password, Secret)
+
+
+@pytest.mark.parametrize(
+    ("environ", "config", "source"),
+    [
+        ({"REGISTRY_PASSWORD_FILE": "~nobody-of-this-name/x"}, "", "REGISTRY_PASSWORD_FILE"),
+        ({}, 'registry-password-file = "~nobody-of-this-name/x"', "registry-password-file"),
+        ({"REGISTRY_CA": "~nobody-of-this-name/x"}, "", "REGISTRY_CA"),
+    ],
+)
+def test_a_home_that_nobody_has_is_a_mistake(
+    environ: dict[str, str], config: str, source: str
+) -> None:
+    """Told with the setting, as all others."""
+    with pytest.raises(DaemonError, match=f"{source}: .*: no home directory is known"):
+        load(environ=environ, config_text=config)

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +55,27 @@ def test_values_are_read_from_text_and_toml(
 def test_other_values_are_refused(parser: Callable[[object], object], text: object) -> None:
     """With a ValueError, whose sentence `load` completes."""
     with pytest.raises(ValueError, match=r"\w"):
+        parser(text)
+
+
+@pytest.mark.parametrize(
+    ("parser", "text", "told"),
+    [
+        (parse.whole, "²", "'²' is not a whole number: write it as 8"),
+        (parse.whole, "--1", "'--1' is not a whole number"),
+        (parse.whole, "1.5", "'1.5' is not a whole number"),
+        (parse.ratio, "half", "'half' is not a number between 0 and 1: write it as 0.1"),
+        (parse.ratio, "nan", "'nan' is not a number between 0 and 1"),
+        (parse.address, "localhost:8²", "'localhost:8²' is not an address: write host:port"),
+        (parse.path, "~nobody-of-this-name/x", "no home directory is known: write it in full"),
+        (parse.optional_path, "~nobody-of-this-name/x", "'~nobody-of-this-name/x': no home"),
+    ],
+)
+def test_the_sentence_names_the_value_and_the_way_out(
+    parser: Callable[[object], object], text: str, told: str
+) -> None:
+    """Python's own words would name neither."""
+    with pytest.raises(ValueError, match=re.escape(told)):
         parser(text)
 
 
