@@ -194,6 +194,19 @@ def not_loaded(call: Call) -> DaemonError:
     return DaemonError(ErrorKind.SKILL_NOT_READY, text, retry_after=1.0)
 
 
+def not_begun(call: Call, *, waited: float, retry_after: float) -> DaemonError:
+    """It was queued for *waited* seconds."""
+    text = f"no worker was free for {call.skill} within {waited:g} s; try again later"
+    return DaemonError(ErrorKind.OVERLOADED, text, retry_after=retry_after)
+
+
+def not_finished(call: Call) -> DaemonError:
+    """Its time is up."""
+    limit = call.invocation.limits.timeout
+    text = f"The Skill {call.skill} did not finish within its time limit of {limit:g} s."
+    return DaemonError(ErrorKind.DEADLINE_EXCEEDED, text)
+
+
 def cancelled(call: Call) -> DaemonError:
     """Nobody waits for it."""
     return DaemonError(ErrorKind.CANCELLED, f"the caller of {call.skill} has left")

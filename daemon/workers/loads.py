@@ -42,10 +42,7 @@ class Loads:
             raise DaemonError(ErrorKind.WORKER_LOST, "no worker is up yet", retry_after=1.0)
         loaded = await self._load(first, artifact, describe=describe)
         if loaded.failure is not None:
-            failure = loaded.failure
-            raise DaemonError(
-                kind_of(failure.kind), failure.message, retry_after=failure.retry_after
-            )
+            raise error_of(loaded.failure)
         self._artifacts[artifact.id] = artifact
         _know(first, artifact)
         others = [one for one in self._workers if artifact.id not in one.known]
@@ -166,12 +163,13 @@ class Loads:
             worker.warm = caps.copy()
 
 
-def kind_of(code: str) -> ErrorKind:
-    """Return the kind of a code from a worker, INTERNAL where it says nothing known."""
+def error_of(failure: Failure) -> DaemonError:
+    """Return a worker's failure as an error, INTERNAL where its kind is nothing known."""
     try:
-        return ErrorKind(code)
+        kind = ErrorKind(failure.kind)
     except ValueError:
-        return ErrorKind.INTERNAL
+        kind = ErrorKind.INTERNAL
+    return DaemonError(kind, failure.message, retry_after=failure.retry_after)
 
 
 def _know(worker: Worker, artifact: Artifact) -> None:

@@ -23,6 +23,8 @@ from daemon.workers.calls import (
     Invocation,
     StreamCall,
     cancelled,
+    not_begun,
+    not_finished,
     not_loaded,
     shutting_down,
     worker_lost,
@@ -30,7 +32,7 @@ from daemon.workers.calls import (
 from daemon.workers.dispatch import Dispatcher, State
 from daemon.workers.fleet import Fleet
 from daemon.workers.hosting import HostFactory, Hosting
-from daemon.workers.loads import kind_of
+from daemon.workers.loads import error_of
 from daemon.workers.member import Worker
 from daemon.workers.messages import Answer, Cancel, Credit, Done, Event, FromWorker, HostCall, Run
 from daemon.workers.policy import FleetPolicy, SupervisorPolicy
@@ -39,7 +41,6 @@ from daemon.workers.report import Finished, Stats, Totals, ignore
 from daemon.workers.shelf import Shelf
 
 _log = logging.getLogger(__name__)
-
 
 _INNOCENT = 2
 """So many deaths of workers may be a Skill's bad luck."""
@@ -195,7 +196,11 @@ class Supervisor:
 
     def _arm_queue_timer(self, call: Call) -> None:
         loop = asyncio.get_running_loop()
-        call.timer = loop.call_later(self._policy.queue_timeout, self._waited_too_long, call)
+        limit = loop.time() + self._policy.queue_timeout
+        if call.deadline is not None and call.deadline < limit:  # its second attempt
+            call.timer = loop.call_at(call.deadline, self._expire, call)
+        else:
+            call.timer = loop.call_at(limit, self._waited_too_long, call)
         if self._aging is None:
             self._aging = loop.call_later(self._policy.patience, self._age)
 
@@ -245,16 +250,12 @@ class Supervisor:
     # Ends ------------------------------------------------------------------------------------
 
     def _waited_too_long(self, call: Call) -> None:
-        timeout = self._policy.queue_timeout
-        text = f"no worker was free for {call.skill} within {timeout:g} s; try again later"
-        retry_after = self._policy.bounds.retry_after
-        self._abandon(call, DaemonError(ErrorKind.OVERLOADED, text, retry_after=retry_after))
+        bounds, waited = self._policy.bounds, self._policy.queue_timeout
+        self._abandon(call, not_begun(call, waited=waited, retry_after=bounds.retry_after))
 
     def _expire(self, call: Call) -> None:
         """Its time is up: answer now, whatever the worker does about it."""
-        limit = call.invocation.limits.timeout
-        text = f"The Skill {call.skill} did not finish within its time limit of {limit:g} s."
-        self._abandon(call, DaemonError(ErrorKind.DEADLINE_EXCEEDED, text))
+        self._abandon(call, not_finished(call))
 
     def _abandon(self, call: Call, error: DaemonError) -> None:
         """Answer, and have the worker stop; until its `Done` it still has the load of it."""
@@ -350,13 +351,7 @@ class Supervisor:
         self._totals.cpu += done.cpu
         call.cpu, call.warm = done.cpu, done.warm
         failure = done.failure
-        if failure is None:
-            self._answer(call, done.output)
-        else:
-            error = DaemonError(
-                kind_of(failure.kind), failure.message, retry_after=failure.retry_after
-            )
-            self._answer(call, error=error)
+        self._answer(call, done.output, error=None if failure is None else error_of(failure))
 
     def _event(self, worker: Worker, call: Call, frame: Event) -> None:
         call.touched = True

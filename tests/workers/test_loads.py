@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from daemon.errors import DaemonError, ErrorKind
-from daemon.workers.loads import kind_of
+from daemon.skill import Failure
+from daemon.workers.loads import error_of
 from daemon.workers.supervisor import Supervisor
 from tests.waiting import until
 from tests.workers.scripts import artifact, call, supervisor
@@ -62,5 +63,10 @@ async def test_replacement_loads_many_artifacts_under_a_limit_of_each() -> None:
 
 def test_unknown_kinds_from_a_worker_are_internal_errors() -> None:
     """They can't be anybody's fault but ours."""
-    assert kind_of("missing-import") is ErrorKind.MISSING_IMPORT
-    assert kind_of("brand-new") is ErrorKind.INTERNAL
+    known = error_of(Failure("missing-import", "wasi:http", 1.0))
+    assert (known.kind, known.detail, known.retry_after) == (
+        ErrorKind.MISSING_IMPORT,
+        "wasi:http",
+        1.0,
+    )
+    assert error_of(Failure("brand-new", "?")).kind is ErrorKind.INTERNAL

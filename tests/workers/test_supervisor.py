@@ -355,6 +355,19 @@ async def test_death_of_a_worker_counts_once_however_many_calls_of_a_skill_it_ha
         assert all(int(answer) != pid for answer in again)
 
 
+async def test_call_that_is_tried_again_keeps_its_deadline() -> None:
+    """Also while it waits for a worker: the next one is busy loading."""
+    async with supervisor(policy=SupervisorPolicy(queue_timeout=0.5)) as made:
+        for number in range(500):
+            await made.load(artifact(f"brief-{number}"), describe=False)
+        pid = await pid_of_a_worker(made)
+        again = asyncio.ensure_future(failing(made, call("pid", elsewhere=pid, timeout=0.3)))
+        await until(lambda: made.stats.running == 1)
+        os.kill(pid, signal.SIGKILL)
+
+        assert (await again).kind is ErrorKind.DEADLINE_EXCEEDED
+
+
 async def test_call_that_may_have_had_effects_is_not_tried_again() -> None:
     """It has asked its host already."""
     async with supervisor() as made:
