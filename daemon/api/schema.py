@@ -26,7 +26,7 @@ from daemon.namespaces.status import (
     SkillStatus,
     condition,
 )
-from daemon.skill import Failure, SkillKind
+from daemon.skill import Failure
 
 JsonObject = dict[str, Any]
 
@@ -56,20 +56,14 @@ def skills(catalogue: Catalogue) -> dict[SkillPath, str]:
         SkillPath(status.name, skill.name): _type(None, skill)
         for status in catalogue.statuses.values()
         for skill in status.skills.values()
-        if skill.wanted_tag or skill.wanted_digest or _awaits_chat(skill)
     }
     return wanted | {path: _type(skill) for path, skill in catalogue.served.items()}
 
 
 def _type(served: Served | None, status: SkillStatus | None = None) -> str:
-    if served is not None:
-        return "chat" if isinstance(served, ServedChat) else "programmable"
-    return "chat" if status and _awaits_chat(status) else "programmable"
-
-
-def _awaits_chat(skill: SkillStatus) -> bool:
-    """A chat Skill has no tag, and only its kind is known before anything is served."""
-    return skill.wanted_tag is None and skill.kind is SkillKind.MESSAGE_STREAM
+    """Only chat Skills are wanted without a tag."""
+    waits = served is None and status is not None and status.wanted_tag is None
+    return "chat" if waits or isinstance(served, ServedChat) else "programmable"
 
 
 def catalogue_entries(catalogue: Catalogue) -> list[JsonObject]:

@@ -59,7 +59,7 @@ class SkillStatus:
 
     name: SkillName
     conditions: tuple[Condition, ...]
-    wanted_tag: str | None = None  # None: no longer wanted, or a chat Skill
+    wanted_tag: str | None = None  # None: a chat Skill
     wanted_digest: Digest | None = None  # as resolved, or pinned
     served_tag: str | None = None
     served_digest: Digest | None = None
