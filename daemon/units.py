@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 MAX_RETRY_AFTER = 3600.0
 """Seconds; a server that asks for more is asked again after this."""
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?)b?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)\s*([kmgtp]?)(i?)b?", re.IGNORECASE)
 _EXPONENT = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zµ]*)\s*", re.IGNORECASE)
 _ISO = re.compile(
