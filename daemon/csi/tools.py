@@ -116,7 +116,7 @@ def _sabotage(_: Arguments) -> str:
     raise _RefusedError("Out of cheese.")
 
 
-NATIVE_TOOLS: Mapping[str, NativeTool] = {
+NATIVE: Mapping[str, NativeTool] = {
     tool.name: tool
     for tool in (
         NativeTool("add", "Add two numbers", ("a", "b"), _add),
@@ -124,6 +124,7 @@ NATIVE_TOOLS: Mapping[str, NativeTool] = {
         NativeTool("saboteur", "This tool always fails.", (), _sabotage),
     )
 }
+"""What does the work behind each name of `namespaces.config.NATIVE_TOOLS`."""
 
 
 class NativeTools:
@@ -153,9 +154,9 @@ class NativeTools:
         if caller.namespace is None:
             return {}
         if caller.namespace == TEST_NAMESPACE:
-            return NATIVE_TOOLS
+            return NATIVE
         enabled = self._enabled(caller.namespace)
-        return {name: tool for name, tool in NATIVE_TOOLS.items() if name in enabled}
+        return {name: tool for name, tool in NATIVE.items() if name in enabled}
 
 
 def _parsed(arguments: Sequence[csi.ToolArgument]) -> Arguments:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from daemon.csi import interface as csi
-from daemon.csi.tools import NATIVE_TOOLS, NativeTools, Toolbox
+from daemon.csi.tools import NATIVE, NativeTools, Toolbox
 from daemon.names import Namespace
+from daemon.namespaces.config import NATIVE_TOOLS
 
 PLAYGROUND = csi.Caller(namespace=Namespace("test-beta"))
 TEAM = csi.Caller(namespace=Namespace("team"))
@@ -91,7 +92,7 @@ async def test_namespaces_have_what_they_enable() -> None:
 @pytest.mark.parametrize("name", ["add", "subtract"])
 def test_numbers_are_asked_for_by_schema(name: str) -> None:
     """Keys sorted, titles as the reference has them (but for its copy slip in `subtract`)."""
-    assert json.loads(NATIVE_TOOLS[name].listed.input_schema) == {
+    assert json.loads(NATIVE[name].listed.input_schema) == {
         "properties": {
             "a": {"title": "A", "type": "integer"},
             "b": {"title": "B", "type": "integer"},
@@ -104,7 +105,7 @@ def test_numbers_are_asked_for_by_schema(name: str) -> None:
 
 def test_saboteur_asks_for_nothing() -> None:
     """An object without properties."""
-    listed = NATIVE_TOOLS["saboteur"].listed
+    listed = NATIVE["saboteur"].listed
     assert listed.input_schema == (b'{"properties":{},"title":"saboteurArguments","type":"object"}')
 
 
@@ -132,3 +133,8 @@ async def test_native_tools_win_over_those_of_servers() -> None:
     ]
     call = csi.ToolInvocation("search")
     assert await box.invoke(call, TEAM) == csi.ToolOutput(["served"])
+
+
+def test_every_tool_that_a_namespace_may_enable_exists() -> None:
+    """And no other."""
+    assert set(NATIVE) == set(NATIVE_TOOLS)

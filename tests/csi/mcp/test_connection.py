@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from daemon.csi import interface as csi
+from daemon.csi.mcp.connection import Connection
 from daemon.csi.mcp.status import ServerOptions, ServerStatus, Timings
 from daemon.secret import Secret
 from tests.csi.mcp.conftest import CALLER, TEAM, Open, Server, call, names
@@ -112,6 +113,23 @@ async def test_a_version_that_nobody_knows_is_refused(open_servers: Open) -> Non
         servers = await open_servers(old.url)
         assert await names(servers) == []
         assert "1999-01-01" in (servers.status(TEAM)[0].error or "")
+
+
+class BrokenSecret(Secret):
+    """A mistake of ours."""
+
+    def reveal(self) -> str:
+        """See `Secret`."""
+        raise RuntimeError("no such thing")
+
+
+async def test_a_mistake_of_ours_is_not_taken_for_one_of_the_servers() -> None:
+    """It ends the task, which is logged with its trace."""
+    options = ServerOptions(token=BrokenSecret("secret"))
+    connection = Connection("http://127.0.0.1:1/mcp", options=options, timings=Timings())
+    with pytest.raises(ExceptionGroup) as caught:
+        await connection.run()
+    assert caught.group_contains(RuntimeError, match="no such thing")
 
 
 async def test_long_listings_come_in_pages(server: Server, open_servers: Open) -> None:
