@@ -35,6 +35,7 @@ from daemon.lifetime import End, answering
 from daemon.observability import logs, tracing
 from daemon.observability.metrics import Metrics
 from daemon.privacy import keep_private
+from daemon.readings import readings
 from daemon.reconcile.exchanges import Exchanges
 from daemon.reconcile.install import Installer
 from daemon.reconcile.loader import Loader
@@ -55,7 +56,6 @@ from daemon.wiring import (
     docker_config,
     observer,
     operators,
-    readings,
     registry_options,
 )
 from daemon.workers.dispatch import Bounds
@@ -140,19 +140,14 @@ class _Parts:
 
 async def _build(settings: Settings, stack: AsyncExitStack, end: End) -> _Parts:
     metrics, catalogue, heat = Metrics(), Catalogue(), Heat()
-    count = counter(metrics, catalogue)
-
-    def finished(call: Finished) -> None:
-        heat.note(call)
-        count(call)
-
+    count = counter(metrics, catalogue, heat)
     trace = _tracing(settings, stack)
     found = await stack.enter_async_context(
         backends(settings, catalogue, metrics=metrics, tracing=trace)
     )
     drivers = found.drivers
     supervisor = await stack.enter_async_context(
-        _workers(settings, drivers, finished=finished, on_fatal=end.fail)
+        _workers(settings, drivers, finished=count, on_fatal=end.fail)
     )
     store = Store(settings.skill_build_cache, budget=settings.skill_build_cache_size)
     await asyncio.to_thread(store.open)
@@ -272,7 +267,7 @@ async def _reconciler(settings: Settings, stack: AsyncExitStack, *, shared: _Sha
             heat=shared.heat.of,
         ),
         interval=settings.namespace_update_interval,
-        observe=observer(shared.metrics),
+        observe=observer(shared.metrics, shared.catalogue, shared.heat),
     )
 
 

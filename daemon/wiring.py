@@ -7,30 +7,24 @@ the objects and their order.
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daemon import __version__
-from daemon.build_cache.store import Store
 from daemon.catalogue import Catalogue, ServedSkill
-from daemon.csi.mcp.servers import McpServers
-from daemon.csi.mcp.status import ServerStatus, Tally
+from daemon.csi.tools import TEST_NAMESPACE
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import SkillPath
 from daemon.namespaces.operator import Operators, logins, parse_operators
-from daemon.namespaces.status import ConditionType, NamespaceStatus, condition
-from daemon.observability.metrics import Metrics, Reading
+from daemon.observability.metrics import OK, Metrics
 from daemon.reconcile.attempt import Event
-from daemon.reconcile.watcher import Watcher
 from daemon.registries.options import RegistryOptions
 from daemon.secret import Secret
 from daemon.settings import parse, tables
 from daemon.settings.model import Settings
 from daemon.skill import RegistryRef
 from daemon.workers.report import Finished
-from daemon.workers.supervisor import Supervisor
 
 _REGISTRY_KEYS = frozenset({"user", "password", "password-file", "ca", "plain-http"})
 
@@ -128,36 +122,8 @@ class Built:
         return self.rebuild(path)
 
 
-def observer(metrics: Metrics) -> Callable[[Event], None]:
-    """Return what counts the changes that reconciling makes."""
-
-    def observe(event: Event) -> None:
-        namespace, name = event.path.namespace, event.path.name
-        metrics.changes.labels(namespace, event.action).inc()
-        if event.action == "retired":
-            metrics.forget_skill(namespace, name)
-        for step, seconds in event.phases.items():
-            if step == "total":
-                metrics.fetch_duration.labels(namespace, name).observe(seconds)
-            else:
-                metrics.install_steps.labels(step).observe(seconds)
-
-    return observe
-
-
-def counter(metrics: Metrics, catalogue: Catalogue) -> Callable[[Finished], None]:
-    """Return what counts finished calls; of Skills that are gone by then, nothing is kept."""
-
-    def count(call: Finished) -> None:
-        if call.path in catalogue.served or call.path.namespace == "test-beta":
-            code = call.error.value if call.error else "ok"
-            metrics.executed(call.path.namespace, call.path.name, code, seconds=call.wall)
-
-    return count
-
-
 class Heat:
-    """How often each Skill was called since the start: hot ones are compiled whole first."""
+    """How often each served Skill was called: hot ones are compiled whole first. Owned by `app`."""
 
     def __init__(self) -> None:
         self._calls: Counter[SkillPath] = Counter()
@@ -170,112 +136,40 @@ class Heat:
         """Calls so far."""
         return self._calls[path]
 
-
-def readings(
-    *,
-    supervisor: Supervisor,
-    store: Store,
-    catalogue: Catalogue,
-    watcher: Watcher,
-    mcp: McpServers,
-) -> Iterable[Reading]:
-    """Name the gauges that are read when metrics are scraped."""
-
-    def calls() -> Mapping[str, float]:
-        stats = supervisor.stats
-        return {"running": stats.running, "queued": stats.queued, "waiting": stats.waiting}
-
-    def workers() -> Mapping[str, float]:
-        stats = supervisor.stats
-        return {"up": stats.workers_up, "wanted": stats.workers_wanted}
-
-    def cached() -> Mapping[str, float]:
-        return {"": sum(isinstance(one, ServedSkill) for one in catalogue.served.values())}
-
-    def single(read: Callable[[], float]) -> Callable[[], Mapping[str, float]]:
-        return lambda: {"": read()}
-
-    def ready() -> Mapping[str, float]:
-        return {name: _is_ready(status) for name, status in catalogue.statuses.items()}
-
-    return (
-        Reading("skilld_build_info", "Always 1.", lambda: {__version__: 1}, "version"),
-        Reading("kernel_skill_cache_items", "Skills ready to be called.", cached),
-        Reading(
-            "skilld_namespace_ready", "1 while all that it wants is served.", ready, "namespace"
-        ),
-        Reading("skilld_calls", "Calls in flight, by what they do.", calls, "state"),
-        Reading("skilld_workers", "Worker processes.", workers, "state"),
-        Reading(
-            "skilld_worker_restarts",
-            "Workers replaced, by reason.",
-            lambda: supervisor.stats.restarts,
-            "reason",
-            counter=True,
-        ),
-        Reading(
-            "skilld_zombies",
-            "Guests that sleep beyond their call.",
-            single(lambda: supervisor.stats.zombies),
-        ),
-        Reading(
-            "skilld_worker_resident_bytes",
-            "Private memory of all workers.",
-            single(lambda: supervisor.stats.resident),
-        ),
-        Reading(
-            "skilld_guest_cpu_seconds",
-            "CPU time of guests.",
-            single(lambda: supervisor.stats.cpu_seconds),
-            counter=True,
-        ),
-        Reading(
-            "skilld_warm_calls",
-            "Calls served by a warm instance.",
-            single(lambda: supervisor.stats.warm),
-            counter=True,
-        ),
-        Reading(
-            "skilld_cache_bytes",
-            "Size of the build cache.",
-            single(lambda: sum(entry.size for entry in store.entries())),
-        ),
-        Reading(
-            "skilld_watch_polling",
-            "1 while inotify is exhausted and files are polled.",
-            single(lambda: float(watcher.polling)),
-        ),
-        *_of_mcp(mcp),
-    )
+    def forget(self, path: SkillPath) -> None:
+        """It is gone."""
+        self._calls.pop(path, None)
 
 
-def _of_mcp(mcp: McpServers) -> Iterable[Reading]:
-    """Series by server: those that namespaces name now, without what may be secret in a URL."""
+def observer(metrics: Metrics, catalogue: Catalogue, heat: Heat) -> Callable[[Event], None]:
+    """Return what counts the changes that reconciling makes, and forgets what is gone."""
 
-    def each(
-        name: str,
-        meaning: str,
-        read: Callable[[ServerStatus, Tally], float],
-        *,
-        gauge: bool = False,
-    ) -> Reading:
-        def read_all() -> Mapping[str, float]:
-            found: dict[str, float] = {}
-            for status, tally in mcp.known():  # several namespaces may name one
-                found[status.url] = found.get(status.url, 0) + read(status, tally)
-            return found
+    def observe(event: Event) -> None:
+        namespace, name = event.path.namespace, event.path.name
+        metrics.changed(namespace, event.action)
+        # It has a status before its first event, and none when its last Skill is retired.
+        metrics.keep_namespaces(catalogue.statuses.keys())
+        if event.action == "retired":
+            metrics.forget_skill(namespace, name)
+            heat.forget(event.path)
+        for step, seconds in event.phases.items():
+            if step == "total":
+                metrics.fetch_duration.labels(namespace, name).observe(seconds)
+            else:
+                metrics.install_steps.labels(step).observe(seconds)
 
-        return Reading(f"skilld_mcp_{name}", meaning, read_all, "server", not gauge)
-
-    yield each("ready", "Sessions with an MCP server.", lambda s, _: s.state == "ready", gauge=True)
-    yield each("tools", "Tools that the server listed last.", lambda s, _: len(s.tools), gauge=True)
-    yield each("listings", "Listings of tools that succeeded.", lambda _, t: t.listings)
-    yield each("failures", "Handshakes and listings of tools that failed.", lambda _, t: t.failures)
-    yield each("calls", "Tool calls that ended.", lambda _, t: t.calls)
-    yield each("calls_unanswered", "Those that could not be executed.", lambda _, t: t.unanswered)
-    yield each("call_seconds", "Time of all tool calls.", lambda _, t: t.seconds)
+    return observe
 
 
-def _is_ready(status: NamespaceStatus) -> float:
-    found = condition(status.conditions, ConditionType.READY)
-    return float(found is not None and found.status == "True")
+def counter(metrics: Metrics, catalogue: Catalogue, heat: Heat) -> Callable[[Finished], None]:
+    """Return what counts finished calls; of Skills that are gone by then, nothing is kept."""
+
+    def count(call: Finished) -> None:
+        path = call.path
+        served = path in catalogue.served
+        if served:
+            heat.note(call)
+        if served or path.namespace == TEST_NAMESPACE:
+            metrics.executed(path.namespace, path.name, call.error or OK, seconds=call.wall)
+
+    return count

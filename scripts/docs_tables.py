@@ -21,10 +21,10 @@ from prometheus_client import Counter, Histogram
 from daemon.api.errors import TABLE
 from daemon.cli import main as skilld
 from daemon.observability.metrics import Metrics
+from daemon.readings import readings
 from daemon.settings import parse
 from daemon.settings.load import describe
 from daemon.settings.model import FIELDS, Settings
-from daemon.wiring import readings
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -47,7 +47,7 @@ def _default(name: str, shown: str) -> str:
     parser, default = FIELDS[name].metadata["parse"], FIELDS[name].default
     if parser in {parse.size, parse.budget} and isinstance(default, int):
         return f"`{_size(default)}`"
-    if parser is parse.seconds:
+    if parser in {parse.seconds, parse.span}:
         return f"`{default:g}s`"
     return f"`{shown.lower() if parser is parse.boolean else shown}`" if shown else ""
 

@@ -1,18 +1,15 @@
 import pwd
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pytest
 from prometheus_client import generate_latest
 
-from daemon import __version__
 from daemon.catalogue import Catalogue, ServedChat
-from daemon.csi.mcp.status import ServerStatus, Tally
 from daemon.errors import DaemonError, ErrorKind
-from daemon.names import Namespace, SkillPath
-from daemon.namespaces.status import Condition, ConditionType, NamespaceStatus
+from daemon.names import SkillPath
+from daemon.namespaces.status import NamespaceStatus
 from daemon.observability.metrics import Metrics
 from daemon.reconcile.attempt import Event
 from daemon.settings.load import load
@@ -26,7 +23,6 @@ from daemon.wiring import (
     docker_config,
     observer,
     operators,
-    readings,
     registry_options,
 )
 from daemon.workers.report import Finished
@@ -153,7 +149,7 @@ async def test_only_components_are_built() -> None:
 def test_calls_are_counted_while_the_skill_is_served() -> None:
     """A series that nobody would drop any more must not begin."""
     metrics, catalogue = Metrics(), _chat()
-    count = counter(metrics, catalogue)
+    count = counter(metrics, catalogue, Heat())
 
     count(Finished(PATH, None, 0.1, 0.0, warm=False))
     catalogue.retire(PATH)
@@ -166,8 +162,9 @@ def test_calls_are_counted_while_the_skill_is_served() -> None:
 
 def test_the_series_of_a_retired_skill_are_dropped() -> None:
     """And what changed is counted."""
-    metrics = Metrics()
-    observe = observer(metrics)
+    metrics, catalogue = Metrics(), _chat()
+    catalogue.report(NamespaceStatus(PATH.namespace, "a file", "team", ()))
+    observe = observer(metrics, catalogue, Heat())
 
     observe(Event("served", PATH, "r", phases={"pull": 0.2, "total": 1.0}))
     assert 'fetch_duration_seconds_count{name="greet"' in generate_latest(metrics.registry).decode()
@@ -179,6 +176,40 @@ def test_the_series_of_a_retired_skill_are_dropped() -> None:
     assert 'skilld_install_step_seconds_count{step="pull"} 1.0' in text
 
 
+def test_the_changes_of_a_namespace_that_is_gone_are_dropped() -> None:
+    """Previews come and go with their branches, and there is no end of names."""
+    metrics, catalogue = Metrics(), Catalogue()
+    observe = observer(metrics, catalogue, Heat())
+    well = SkillPath.parse("preview-7", "greet")
+    broken = SkillPath.parse("preview-8", "greet")
+    for path in (PATH, well, broken):
+        catalogue.report(NamespaceStatus(path.namespace, "a file", path.namespace, ()))
+        observe(Event("failed" if path is broken else "served", path, "r"))
+
+    for path in (well, broken):
+        catalogue.forget(path.namespace)
+    observe(Event("retired", well, "r"))
+
+    text = generate_latest(metrics.registry).decode()
+    assert "preview-" not in text
+    assert 'skilld_changes_total{action="served",namespace="team"} 1.0' in text
+
+
+def test_a_skill_that_is_gone_is_no_longer_hot() -> None:
+    """Nor are calls noted that end after it."""
+    heat, catalogue = Heat(), _chat()
+    count = counter(Metrics(), catalogue, heat)
+    done = Finished(PATH, None, 0.1, 0.0, warm=False)
+    count(done)
+    assert heat.of(PATH) == 1
+
+    catalogue.retire(PATH)
+    observer(Metrics(), catalogue, heat)(Event("retired", PATH, "r"))
+    count(done)
+
+    assert heat.of(PATH) == 0
+
+
 def test_the_skill_that_is_called_most_is_the_hottest() -> None:
     """It is compiled whole first."""
     heat = Heat()
@@ -187,42 +218,3 @@ def test_the_skill_that_is_called_most_is_the_hottest() -> None:
         heat.note(Finished(path, None, 0.1, 0.0, warm=False))
 
     assert heat.of(PATH) > heat.of(other) > heat.of(SkillPath.parse("team", "third"))
-
-
-def test_a_namespace_is_ready_while_it_serves_what_is_wanted() -> None:
-    """A bad edit changes nothing for callers: this is where an alert sees it."""
-    catalogue = Catalogue()
-    for name, ready in (("good", "True"), ("bad", "False")):
-        stated = Condition(ConditionType.READY, ready, "Some", "why", datetime.now(UTC))
-        catalogue.report(NamespaceStatus(Namespace(name), "a file", "team", (stated,)))
-    catalogue.report(NamespaceStatus(Namespace("unread"), "a file", "team", ()))
-    absent: Any = None
-
-    found = {
-        one.name: one.read
-        for one in readings(
-            supervisor=absent, store=absent, catalogue=catalogue, watcher=absent, mcp=absent
-        )
-    }
-
-    assert found["skilld_namespace_ready"]() == {"good": 1, "bad": 0, "unread": 0}
-    assert found["skilld_build_info"]() == {__version__: 1}
-
-
-class TwoSessions:
-    """What `McpServers` knows where two namespaces have options of their own for one server."""
-
-    def known(self) -> list[tuple[ServerStatus, Tally]]:
-        status = ServerStatus(url="http://tools", state="ready", tools=("a", "b"))
-        return [(status, Tally(calls=1)), (replace(status, state="unreachable"), Tally(calls=2))]
-
-
-def test_mcp_servers_are_told_apart_by_their_urls() -> None:
-    """Sessions with one server are added up."""
-    absent: Any = None
-    servers: Any = TwoSessions()
-    found = readings(supervisor=absent, store=absent, catalogue=absent, watcher=absent, mcp=servers)
-    told = {one.name: one.read() for one in found if one.label == "server"}
-    assert told["skilld_mcp_ready"] == {"http://tools": 1}
-    assert told["skilld_mcp_tools"] == {"http://tools": 4}
-    assert told["skilld_mcp_calls"] == {"http://tools": 3}

@@ -3,40 +3,45 @@ Every metric's name, in one place; the parent process owns them all.
 
 The first seven are the reference's, so its dashboards work; the rest are ours, beside the usual
 ones of a process (`process_…`). Labels are bounded: namespaces that are there, served Skills, our
-own error codes, route templates. Leaves out the listener
-(`api/metrics`) and what is observed when (`app` wires the hooks).
+own error codes, route templates. Leaves out the listener (`api/metrics`), what is observed when
+(`wiring`) and what is read at each scrape (`readings`).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from daemon.errors import ErrorKind
+
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250)
 
-_OUTCOMES = {"ok": "ok"}
+OK = "ok"
+"""What stands for success where else an error's code would."""
+
 _LOGIC = frozenset(
     {
-        "malformed-request",
-        "input-violates-schema",
-        "invalid-input",
-        "skill-failed",
-        "invalid-output",
-        "stream-order",
-        "csi-in-metadata",
-        "skill-trapped",
-        "output-too-large",
+        ErrorKind.MALFORMED_REQUEST,
+        ErrorKind.INPUT_VIOLATES_SCHEMA,
+        ErrorKind.INVALID_INPUT,
+        ErrorKind.SKILL_FAILED,
+        ErrorKind.INVALID_OUTPUT,
+        ErrorKind.STREAM_ORDER,
+        ErrorKind.CSI_IN_METADATA,
+        ErrorKind.SKILL_TRAPPED,
+        ErrorKind.OUTPUT_TOO_LARGE,
     }
 )
+_OUTCOMES = (OK, "logic_error", "runtime_error")
 
 
 def outcome(code: str) -> str:
     """Return the reference's word for a result: `ok`, `logic_error` or `runtime_error`."""
-    if code in _LOGIC:
-        return "logic_error"
-    return _OUTCOMES.get(code, "runtime_error")
+    if code == OK:
+        return OK
+    return "logic_error" if code in _LOGIC else "runtime_error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,69 +80,44 @@ class Metrics:
         # Series by labels: looking them up in the library costs more than counting.
         self._requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._calls: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
-        self.http_requests = Counter(
-            "kernel_http_requests",
-            "HTTP requests.",
-            ["method", "path", "status"],
-            registry=self.registry,
+        self._changed: set[tuple[str, str]] = set()
+        route, call = ("method", "path", "status"), ("namespace", "name", "status")
+        self.http_requests = self._counter("kernel_http_requests", "HTTP requests.", *route)
+        self.http_duration = self._histogram(
+            "kernel_http_requests_duration_seconds", "Time until the response head.", *route
         )
-        self.http_duration = Histogram(
-            "kernel_http_requests_duration_seconds",
-            "Time until the response head.",
-            ["method", "path", "status"],
-            buckets=BUCKETS,
-            registry=self.registry,
+        self.executions = self._counter("kernel_skill_execution", "Calls of Skills.", *call)
+        self.execution_duration = self._histogram(
+            "kernel_skill_execution_duration_seconds", "Wall-clock time of calls of Skills.", *call
         )
-        self.executions = Counter(
-            "kernel_skill_execution",
-            "Calls of Skills.",
-            ["namespace", "name", "status"],
-            registry=self.registry,
-        )
-        self.execution_duration = Histogram(
-            "kernel_skill_execution_duration_seconds",
-            "Wall-clock time of calls of Skills.",
-            ["namespace", "name", "status"],
-            buckets=BUCKETS,
-            registry=self.registry,
-        )
-        self.fetch_duration = Histogram(
+        self.fetch_duration = self._histogram(
             "kernel_skill_fetch_duration_seconds",
             "Time to resolve, pull, compile and load a Skill.",
-            ["namespace", "name"],
-            buckets=BUCKETS,
-            registry=self.registry,
+            *("namespace", "name"),
         )
-        self.csi_requests = Counter(
-            "kernel_csi_requests", "CSI requests.", ["function"], registry=self.registry
-        )
-        self.csi_duration = Histogram(
+        self.csi_requests = self._counter("kernel_csi_requests", "CSI requests.", "function")
+        self.csi_duration = self._histogram(
             "skilld_csi_seconds",
             "Time of CSI requests, of streams until their end.",
-            ["function", "outcome"],
-            buckets=BUCKETS,
-            registry=self.registry,
+            *("function", "outcome"),
         )
-        self.install_steps = Histogram(
-            "skilld_install_step_seconds",
-            "Time of each step of an install.",
-            ["step"],
-            buckets=BUCKETS,
-            registry=self.registry,
+        self.install_steps = self._histogram(
+            "skilld_install_step_seconds", "Time of each step of an install.", "step"
         )
-        self.changes = Counter(
+        self.changes = self._counter(
             "skilld_changes",
-            "Skills served, retired and failed, by namespace.",
-            ["namespace", "action"],
-            registry=self.registry,
+            "Skills served, upgraded (compiled whole), failed, recovered and retired.",
+            *("namespace", "action"),
         )
-        self.errors = Counter(
-            "skilld_errors",
-            "Requests that ended in an error, streams included, by its code.",
-            ["code"],
-            registry=self.registry,
-        )
+        text = "Requests that ended in an error, streams included, by its code."
+        self.errors = self._counter("skilld_errors", text, "code")
         ProcessCollector(registry=self.registry)
+
+    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(name, meaning, labels, registry=self.registry)
+
+    def _histogram(self, name: str, meaning: str, *labels: str) -> Histogram:
+        return Histogram(name, meaning, labels, buckets=BUCKETS, registry=self.registry)
 
     def watch(self, readings: Iterable[Reading]) -> None:
         """Read these numbers at each scrape."""
@@ -172,10 +152,21 @@ class Metrics:
         """Time one request; *outcome* is `ok`, `cancelled`, `tool-failed` or an error's code."""
         self.csi_duration.labels(function, outcome).observe(seconds)
 
+    def changed(self, namespace: str, action: str) -> None:
+        """Count one change to what is served."""
+        self._changed.add((namespace, action))
+        self.changes.labels(namespace, action).inc()
+
+    def keep_namespaces(self, names: Collection[str]) -> None:
+        """Drop the changes of all namespaces but these."""
+        for namespace, action in [one for one in self._changed if one[0] not in names]:
+            self._changed.discard((namespace, action))
+            _drop(self.changes, namespace, action)
+
     def forget_skill(self, namespace: str, name: str) -> None:
         """Drop the series of a retired Skill."""
         for metric in (self.executions, self.execution_duration):
-            for status in ("ok", "logic_error", "runtime_error"):
+            for status in _OUTCOMES:
                 self._calls.pop((namespace, name, status), None)
                 _drop(metric, namespace, name, status)
         _drop(self.fetch_duration, namespace, name)
