@@ -7,6 +7,7 @@ they are caught (`raise ... from error`) and never travel further.
 """
 
 from enum import StrEnum
+from typing import TypeVar
 
 
 class ErrorKind(StrEnum):
@@ -91,6 +92,15 @@ PERMANENT = frozenset(
     }
 )
 """Kinds that the same digest will meet again: retried only when the digest or the wish changes."""
+
+
+_E = TypeVar("_E", bound=BaseException)
+
+
+def first(group: BaseExceptionGroup[_E]) -> _E:
+    """Return the first error of a task group; the others were cancelled, or failed alike."""
+    error = group.exceptions[0]
+    return first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 class DaemonError(Exception):

@@ -8,7 +8,7 @@ Leaves out how any of them is made: `component` reads binaries, `build_cache` co
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -40,6 +40,10 @@ class World(StrEnum):
     def line(self) -> str | None:
         """What callers are told, for example `0.4`; None without metadata, as the reference."""
         return ".".join(self.value.split(".")[:2]) if self.has_metadata else None
+
+
+Variant = Literal["split", "whole"]
+"""Compiled with its shared modules apart, or in one piece, which runs faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,8 @@ class Artifact:
         return max(self.memories, default=0) * len(self.memories)
 
     @property
-    def variant(self) -> str:
-        """`split` or `whole`."""
+    def variant(self) -> Variant:
+        """Which of its forms it is."""
         return "split" if self.shared else "whole"
 
     @property

@@ -10,8 +10,15 @@ from uuid import uuid4
 
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Digest, SkillName, Tag
-from daemon.reconcile.ports import Variant
-from daemon.skill import Artifact, Description, RegistryRef, SkillKind, SkillMetadata, World
+from daemon.skill import (
+    Artifact,
+    Description,
+    RegistryRef,
+    SkillKind,
+    SkillMetadata,
+    Variant,
+    World,
+)
 
 
 def digest_of(content: str) -> Digest:

@@ -10,15 +10,13 @@ from the machine (`machine`).
 import hashlib
 import re
 from dataclasses import astuple, dataclass
-from typing import Literal
 
 from daemon.component.split import REWRITER
 from daemon.names import Digest
+from daemon.skill import Variant
 
 ENGINE_FLAGS = "epoch-1"
 """Names what `engine/config.py` sets: raise it with any change there."""
-
-Variant = Literal["split", "whole"]
 
 
 @dataclass(frozen=True, slots=True)

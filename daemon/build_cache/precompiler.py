@@ -21,12 +21,11 @@ from typing import TypeVar
 
 from daemon.build_cache.child import Caps, Child
 from daemon.build_cache.jobs import Answer, Compile, Made, Outline, Read
-from daemon.build_cache.key import Variant
 from daemon.build_cache.shelf import CompiledSkill, Record
 from daemon.build_cache.store import Store
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Digest
-from daemon.skill import Artifact
+from daemon.skill import Artifact, Variant
 from daemon.tasks import Tasks, to_the_end
 
 _log = logging.getLogger(__name__)

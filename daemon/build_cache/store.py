@@ -35,7 +35,6 @@ from daemon.build_cache.files import (
 from daemon.build_cache.jobs import Written
 from daemon.build_cache.key import (
     Build,
-    Variant,
     artifact_id,
     component_file,
     digest_hex,
@@ -46,7 +45,7 @@ from daemon.build_cache.machine import this_build
 from daemon.build_cache.shelf import CompiledSkill, Record, Shelf
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Digest
-from daemon.skill import Artifact, Description
+from daemon.skill import Artifact, Description, Variant
 
 _log = logging.getLogger(__name__)
 

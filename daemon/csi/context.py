@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
 from daemon.csi import interface as csi
-from daemon.errors import DaemonError
+from daemon.errors import DaemonError, first
 from daemon.skill import StreamEvent, ToolBegin, ToolEnd, ToolFailed
 
 Emit = Callable[[StreamEvent], None]
@@ -42,17 +42,12 @@ async def _batch(call: Callable[[_A], Awaitable[_B]], requests: Sequence[_A]) ->
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_as_coroutine(call, one)) for one in requests]
     except* DaemonError as errors:
-        raise _first(errors) from None
+        raise first(errors) from None
     return [task.result() for task in tasks]
 
 
 async def _as_coroutine(call: Callable[[_A], Awaitable[_B]], request: _A) -> _B:
     return await call(request)
-
-
-def _first(group: BaseExceptionGroup[DaemonError]) -> DaemonError:
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 class DriverContext:

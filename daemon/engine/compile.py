@@ -112,7 +112,8 @@ class Job:
         self._plan = next(self._plans)
         self._modules = {one.sha256: one.module for one in self._plan.shared}
         clock.lap("split")
-        because = "; ".join(reasons) if request.split and not self._plan.shared else ""
+        whole = request.split and not self._plan.shared
+        because = "; ".join(dict.fromkeys(reasons)) if whole else ""
         return Outline(
             world,
             kind,

@@ -7,13 +7,14 @@ Changed by the reconciler only, in plain functions. Leaves out the trying itself
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Digest, SkillPath
 from daemon.reconcile.backoff import delay
+from daemon.reconcile.moments import after
 from daemon.reconcile.plan import NEVER
 from daemon.skill import AnySpec, ChatSpec, Failure, SkillSpec
 
@@ -119,11 +120,5 @@ class Attempt:
         else:
             wait = delay(self.failures, random=random, at_least=error.retry_after)
         self.due = now + wait
-        self.retry_at = _later(wait)
+        self.retry_at = None if wait == NEVER else after(wait)
         return news
-
-
-def _later(seconds: float) -> datetime | None:
-    if seconds == NEVER:
-        return None
-    return datetime.now().astimezone() + timedelta(seconds=seconds)

@@ -7,7 +7,6 @@ what one of them does must not cost a look at all. Leaves out what a status says
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from types import MappingProxyType
 
 from daemon.catalogue import Catalogue
@@ -15,6 +14,7 @@ from daemon.names import Namespace, SkillName, SkillPath
 from daemon.namespaces.status import HistoryEntry, SkillStatus
 from daemon.reconcile.attempt import Attempt
 from daemon.reconcile.loader import Source
+from daemon.reconcile.moments import now
 from daemon.reconcile.report import Tally, namespace_status, skill_status
 
 
@@ -47,7 +47,7 @@ class Board:
         sheet = self._sheets.setdefault(path.namespace, _Sheet())
         before = sheet.skills.get(path.name)
         served = self._catalogue.served.get(path)
-        status = skill_status(attempt, served, before=before, now=_now())
+        status = skill_status(attempt, served, before=before, now=now())
         sheet.in_order = sheet.in_order and before is not None
         sheet.skills[path.name] = status
         sheet.tally.note(status)
@@ -74,10 +74,6 @@ class Board:
             tally=sheet.tally,
             history=history,
             before=self._catalogue.statuses.get(name),
-            now=_now(),
+            now=now(),
         )
         self._catalogue.report(status)
-
-
-def _now() -> datetime:
-    return datetime.now().astimezone()

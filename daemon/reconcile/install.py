@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -22,8 +21,9 @@ from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Digest, SkillPath
 from daemon.reconcile import state
 from daemon.reconcile.exchanges import Exchanges
-from daemon.reconcile.ports import Precompiler, Store, Variant, Workers
-from daemon.skill import Artifact, Description, Limits, SkillSpec
+from daemon.reconcile.moments import now
+from daemon.reconcile.ports import Precompiler, Store, Workers
+from daemon.skill import Artifact, Description, Limits, SkillSpec, Variant
 from daemon.tasks import to_the_end
 
 _log = logging.getLogger(__name__)
@@ -173,7 +173,7 @@ class Installer:
             artifact=found.artifact,
             limits=self.limits_of(spec),
             revision=revision,
-            since=_now(),
+            since=now(),
             description=found.description,
         )
 
@@ -187,7 +187,7 @@ class Installer:
             return current
         self._check_room(spec, current.artifact)
         limits = self.limits_of(spec)
-        return replace(current, spec=spec, limits=limits, revision=revision, since=_now())
+        return replace(current, spec=spec, limits=limits, revision=revision, since=now())
 
     def remember(self, served: Iterable[Served]) -> None:
         """Write down what is served, for the next start; blocking. Raises DaemonError."""
@@ -259,7 +259,3 @@ class Installer:
 def owner(path: SkillPath, digest: Digest) -> str:
     """Name the pin of one version of one Skill."""
     return f"{path}@{digest}"
-
-
-def _now() -> datetime:
-    return datetime.now().astimezone()

@@ -8,7 +8,6 @@ out the statuses themselves (`board`, `report`).
 import logging
 from collections import deque
 from collections.abc import Callable
-from datetime import datetime
 
 from daemon.catalogue import Catalogue
 from daemon.names import Namespace, SkillPath
@@ -16,6 +15,7 @@ from daemon.namespaces.status import HistoryEntry
 from daemon.reconcile.attempt import Attempt, Event
 from daemon.reconcile.board import Board
 from daemon.reconcile.loader import Loaded, Source
+from daemon.reconcile.moments import now
 
 _log = logging.getLogger(__name__)
 _LENGTH = 20
@@ -36,7 +36,7 @@ class Journal:
         """Note one change."""
         level = logging.WARNING if event.action == "failed" else logging.INFO
         _log.log(level, "%s %s: %s", event.path, event.action, event.detail)
-        entry = HistoryEntry(_now(), event.revision, event.action, event.path.name, event.detail)
+        entry = HistoryEntry(now(), event.revision, event.action, event.path.name, event.detail)
         name = event.path.namespace
         if name in self._sources:  # else it is gone, and its Skills follow
             self._history.setdefault(name, deque(maxlen=_LENGTH)).append(entry)
@@ -85,7 +85,3 @@ def _trouble(source: Source) -> str:
     if source.failure is not None:
         return source.failure.message
     return "; ".join(str(problem) for problem in source.problems)
-
-
-def _now() -> datetime:
-    return datetime.now().astimezone()

@@ -13,7 +13,6 @@ import random
 import time
 from collections.abc import AsyncIterable, Callable
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from daemon.reconcile.attempt import Action, Attempt, Event
 from daemon.reconcile.install import Installer, Phases
 from daemon.reconcile.journal import Journal
 from daemon.reconcile.loader import Loaded, Loader
+from daemon.reconcile.moments import now
 from daemon.reconcile.plan import NEVER, Plan, plan
 from daemon.reconcile.saver import Saver
 from daemon.reconcile.state import ServedRecord
@@ -281,7 +281,7 @@ class Reconciler:
         """Return what shall answer, loaded and ready. Raises DaemonError."""
         spec, revision = attempt.spec, self._revision(attempt.spec.path)
         if isinstance(spec, ChatSpec):
-            return ServedChat(spec, revision, _now())
+            return ServedChat(spec, revision, now())
         current = self._catalogue.served.get(spec.path)
         attempt.digest = digest = await self._installer.resolve(
             spec, phases=phases, or_last=current is None or attempt.repair
@@ -394,7 +394,3 @@ class Reconciler:
 
 def _lost(skills: list[ServedSkill]) -> list[SkillPath]:
     return [one.path for one in skills if not all(file.exists() for file in one.artifact.files)]
-
-
-def _now() -> datetime:
-    return datetime.now().astimezone()

@@ -6,13 +6,11 @@ Methods that are not `async` may block and are called in a thread.
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from daemon.names import Digest
 from daemon.registries.base import Registry
-from daemon.skill import Artifact, Description, RegistryRef
-
-Variant = Literal["split", "whole"]
+from daemon.skill import Artifact, Description, RegistryRef, Variant
 
 
 class Registries(Protocol):

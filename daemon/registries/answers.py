@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import msgspec
 
 from daemon.errors import DaemonError, ErrorKind
+from daemon.registries.options import UNREADABLE
 from daemon.units import retry_after
 
 _PARAMETER = re.compile(r'([A-Za-z]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 _SCHEME = re.compile(r"\s*(basic|bearer)(?:\s|$)", re.IGNORECASE)
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # too deeply nested
 _CODE = re.compile(r"[A-Z_]{1,64}")
 
 
@@ -60,7 +60,7 @@ def codes(body: bytes) -> tuple[str, ...]:
     """Return the error codes in a registry's error document; none if it is something else."""
     try:
         document = msgspec.json.decode(body, type=_Errors)
-    except _UNREADABLE:
+    except UNREADABLE:
         return ()
     return tuple(error.code for error in document.errors if _CODE.fullmatch(error.code))
 

@@ -14,6 +14,7 @@ import msgspec
 
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Digest, InvalidNameError
+from daemon.registries.options import UNREADABLE
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -32,8 +33,6 @@ WASM_LAYERS = frozenset(
     }
 )
 """Layer media types that hold the plain bytes of a component; the first is what we publish."""
-
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # too deeply nested
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ def read(raw: bytes, what: str) -> Layer | Digest:
     """
     try:
         manifest = msgspec.json.decode(raw, type=_Manifest)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _bad(what, f"has a manifest that can't be read: {error}") from error
     if manifest.schema_version != 2:
         raise _bad(what, f"has a manifest of schema {manifest.schema_version}, not 2")

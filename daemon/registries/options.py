@@ -7,7 +7,12 @@ Plain values; `credentials` and `client` act on them.
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from daemon.secret import Secret
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading a JSON document of a stranger may raise; the last where it nests too deeply."""
 
 IDENTITY_TOKEN_USER = "<token>"  # noqa: S105 - docker's mark for a secret that is a refresh token
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from daemon.registries.options import UNREADABLE
+
 _DEFAULT_LIFETIME = 60.0  # seconds, what the specification says for tokens that say nothing
 _MARGIN = 10.0
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # too deeply nested
 _USABLE = re.compile(r"[\x21-\x7e]+")
 
 
@@ -45,7 +46,7 @@ class Token:
         """Read the answer of a token server; None if it holds no usable token."""
         try:
             found = msgspec.json.decode(document, type=_Token)
-        except _UNREADABLE:
+        except UNREADABLE:
             return None
         value = found.token or found.access_token
         if not _USABLE.fullmatch(value):

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from daemon.errors import DaemonError, ErrorKind
+from daemon.errors import DaemonError, ErrorKind, first
 from daemon.tasks import Tasks
 from daemon.workers.health import Backoff, unfit
 from daemon.workers.loads import Loads
@@ -86,7 +86,7 @@ class Fleet:
                     group.create_task(self._bring_up(), name="start worker")
         except* DaemonError as errors:
             await self.stop(grace=0)
-            raise _first(errors) from None
+            raise first(errors) from None
         self._tasks.spawn(self._beat(), name="worker heartbeat", fatal=True)
 
     async def _beat(self) -> None:
@@ -263,8 +263,3 @@ class Fleet:
                     load.set_result(frame)
             case _:
                 self._crew.received(worker, frame)
-
-
-def _first(group: BaseExceptionGroup[DaemonError]) -> DaemonError:
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -26,6 +26,7 @@ from daemon.csi import interface as csi
 from daemon.csi.mcp import format as text
 from daemon.csi.mcp.http import SESSION_LOST, SessionTransport
 from daemon.csi.mcp.status import ServerOptions, ServerStatus, State, Tally, Timings, shown
+from daemon.errors import first
 
 _log = logging.getLogger(__name__)
 
@@ -174,7 +175,7 @@ class Connection:
             await self._live(link)
         except* _FAILURES as group:
             if not link.lost:  # else other requests of the session may fail, too
-                self._report(_words(_first(group)))
+                self._report(_words(first(group)))
         return link
 
     async def _live(self, link: _Link) -> None:
@@ -208,7 +209,7 @@ class Connection:
                 await stack.enter_async_context(client)
             except* RuntimeError as group:
                 # That no version suits both is told by this type and its text alone.
-                error = _first(group)
+                error = first(group)
                 if "protocol version" not in str(error):
                     raise
                 raise _RefusedError(str(error)) from error
@@ -372,11 +373,6 @@ async def _send(
 
 def _forgotten(error: Exception) -> bool:
     return isinstance(error, MCPError) and error.code == SESSION_LOST
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _words(error: BaseException) -> str:

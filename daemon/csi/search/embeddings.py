@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from daemon.csi.inference.failures import decode, malformed
 from daemon.csi.inference.http import Backend, Call
 from daemon.csi.interface import Caller
-from daemon.errors import DaemonError
+from daemon.errors import DaemonError, first
 from daemon.secret import Secret
 
 Vectors = NDArray[np.float32]
@@ -67,7 +67,7 @@ class OpenAiEmbeddings:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._request(one, caller)) for one in batches]
         except* DaemonError as errors:
-            raise _first(errors) from None
+            raise first(errors) from None
         rows = [task.result() for task in tasks]
         if len({one.shape[1] for one in rows}) > 1:
             raise _uneven()
@@ -100,8 +100,3 @@ def _decode(answer: bytes, count: int) -> Vectors:
 
 def _uneven() -> DaemonError:
     return malformed("embeddings of different lengths")
-
-
-def _first(group: BaseExceptionGroup[DaemonError]) -> DaemonError:
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
