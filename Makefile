@@ -54,12 +54,13 @@ test: install ## Run all tests that need no root; ARGS are pytest's
 	else $(BIN)/python scripts/build_skills.py skills tests/skills_worlds; fi
 	$(BIN)/pytest $(ARGS)
 
-lint: install ## Check style, types, imports, and that tests mirror the package
+lint: install ## Check style, types, imports, sizes, and that tests mirror the package
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/tests_mirror.py
+	$(BIN)/python scripts/sizes.py
 	$(BIN)/skilld validate namespaces
 
 format: install ## Format the code, fix what can be fixed

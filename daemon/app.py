@@ -18,9 +18,9 @@ import uvloop
 
 from daemon import __version__
 from daemon.api.auth import Anyone, Iam, Remember
-from daemon.api.ports import Authorizer, Options, Services
+from daemon.api.ports import Authorizer, Services
 from daemon.api.server import Server
-from daemon.backends import backends
+from daemon.backends import Backends, backends
 from daemon.build_cache.child import Caps
 from daemon.build_cache.precompiler import Precompiler
 from daemon.build_cache.store import Store
@@ -32,6 +32,8 @@ from daemon.errors import DaemonError, ErrorKind
 from daemon.input_schema import InputSchemas
 from daemon.invoke import Skills
 from daemon.lifetime import End, answering
+from daemon.names import SkillPath
+from daemon.namespaces.operator import Operators
 from daemon.observability import logs, tracing
 from daemon.observability.metrics import Metrics
 from daemon.privacy import keep_private
@@ -46,7 +48,6 @@ from daemon.reconcile.watcher import Watcher
 from daemon.registries.options import Patience
 from daemon.registries.registries import Registries
 from daemon.settings.model import Settings
-from daemon.skill import Limits
 from daemon.tasks import Tasks
 from daemon.wiring import (
     Built,
@@ -54,15 +55,15 @@ from daemon.wiring import (
     counter,
     default_registry,
     docker_config,
+    fleet_policy,
     observer,
     operators,
     registry_options,
+    server_options,
+    skill_limits,
+    supervisor_policy,
 )
-from daemon.workers.dispatch import Bounds
-from daemon.workers.health import HealthPolicy
-from daemon.workers.policy import FleetPolicy, SupervisorPolicy
 from daemon.workers.report import Finished
-from daemon.workers.shelf import WarmPolicy
 from daemon.workers.supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
@@ -125,29 +126,64 @@ async def _live(settings: Settings, parts: "_Parts", end: End) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What runs once all is built."""
+    """What runs once all is built; `reload` has all looked at anew, now."""
 
     server: Server
     reconciler: Reconciler
     watcher: Watcher
     precompiler: Precompiler
+    reload: Callable[[], None]
 
-    def reload(self) -> None:
-        """Rescan now, and ask registries and remote files now."""
-        self.reconciler.look_again()
-        self.watcher.kick()
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """What the reconciler and the API both stand on."""
+
+    settings: Settings
+    metrics: Metrics
+    catalogue: Catalogue
+    heat: Heat
+    count: Callable[[Finished], None]
+    tracing: tracing.Tracing | None
+    backends: Backends
+    supervisor: Supervisor
+    store: Store
+    precompiler: Precompiler
+    watcher: Watcher
 
 
 async def _build(settings: Settings, stack: AsyncExitStack, end: End) -> _Parts:
+    base = await _base(settings, stack, end)
+    reconciler = _reconciler(base, stack)
+    base.metrics.watch(
+        readings(
+            supervisor=base.supervisor,
+            store=base.store,
+            catalogue=base.catalogue,
+            watcher=base.watcher,
+            mcp=base.backends.mcp,
+        )
+    )
+
+    def reload() -> None:
+        reconciler.look_again()  # at registries and remote files too
+        base.watcher.kick()
+
+    authorizer = await stack.enter_async_context(_authorizer(settings))
+    services = _services(base, authorizer, rebuild=reconciler.rebuild, reload=reload)
+    server = Server(services, options=server_options(settings), metrics=base.metrics.registry)
+    return _Parts(server, reconciler, base.watcher, base.precompiler, reload)
+
+
+async def _base(settings: Settings, stack: AsyncExitStack, end: End) -> _Base:
     metrics, catalogue, heat = Metrics(), Catalogue(), Heat()
     count = counter(metrics, catalogue, heat)
     trace = _tracing(settings, stack)
     found = await stack.enter_async_context(
         backends(settings, catalogue, metrics=metrics, tracing=trace)
     )
-    drivers = found.drivers
     supervisor = await stack.enter_async_context(
-        _workers(settings, drivers, finished=count, on_fatal=end.fail)
+        _workers(settings, found.drivers, finished=count, on_fatal=end.fail)
     )
     store = Store(settings.skill_build_cache, budget=settings.skill_build_cache_size)
     await asyncio.to_thread(store.open)
@@ -158,116 +194,101 @@ async def _build(settings: Settings, stack: AsyncExitStack, end: End) -> _Parts:
         parallel=settings.compile_parallelism,
     )
     stack.push_async_callback(precompiler.close)
-    watcher = Watcher(settings.namespaces_root, interval=settings.namespace_update_interval)
-    reconciler = await _reconciler(
-        settings,
-        stack,
-        shared=_Shared(catalogue, store, precompiler, supervisor, watcher, metrics, heat),
+    return _Base(
+        settings=settings,
+        metrics=metrics,
+        catalogue=catalogue,
+        heat=heat,
+        count=count,
+        tracing=trace,
+        backends=found,
+        supervisor=supervisor,
+        store=store,
+        precompiler=precompiler,
+        watcher=Watcher(settings.namespaces_root, interval=settings.namespace_update_interval),
     )
-    metrics.watch(
-        readings(
-            supervisor=supervisor,
-            store=store,
-            catalogue=catalogue,
-            watcher=watcher,
-            mcp=found.mcp,
-        )
+
+
+def _reconciler(base: _Base, stack: AsyncExitStack) -> Reconciler:
+    settings, interval = base.settings, base.settings.namespace_update_interval
+    namespaces = operators(settings)
+    remotes = Remotes(interval=interval, on_change=base.watcher.kick)
+    stack.push_async_callback(remotes.close)
+    loader = Loader(
+        settings.namespaces_root,
+        store=base.store,
+        operators=namespaces,
+        registry=default_registry(settings),
+        remotes=remotes,
+        allow_empty=settings.allow_empty,
     )
+    installer = _installer(base, stack, namespaces)
+    upgrades = Upgrades(
+        installer=installer,
+        precompiler=base.precompiler,
+        workers=base.supervisor,
+        heat=base.heat.of,
+    )
+    return Reconciler(
+        loader=loader,
+        installer=installer,
+        catalogue=base.catalogue,
+        upgrades=upgrades,
+        interval=interval,
+        observe=observer(base.metrics, base.catalogue, base.heat),
+    )
+
+
+def _installer(base: _Base, stack: AsyncExitStack, namespaces: Operators) -> Installer:
+    registries = Registries(
+        options=registry_options(base.settings, namespaces),
+        docker_config=docker_config(base.settings),
+        patience=Patience(component_size=base.settings.component_size_limit),
+    )
+    stack.push_async_callback(registries.close)
+    return Installer(
+        exchanges=Exchanges(registries),
+        store=base.store,
+        precompiler=base.precompiler,
+        workers=base.supervisor,
+        policy=base.settings.precompile,
+        limits=skill_limits(base.settings),
+    )
+
+
+def _services(
+    base: _Base,
+    authorizer: Authorizer,
+    *,
+    rebuild: Callable[[SkillPath], bool],
+    reload: Callable[[], None],
+) -> Services:
+    drivers, metrics = base.backends.drivers, base.metrics
     skills = Skills(
-        catalogue=catalogue,
-        executor=supervisor,
+        catalogue=base.catalogue,
+        executor=base.supervisor,
         drivers=drivers,
-        schemas=InputSchemas() if settings.validate_input else None,
-        chat_timeout=settings.skill_timeout,
-        finished=count,
+        schemas=InputSchemas() if base.settings.validate_input else None,
+        chat_timeout=base.settings.skill_timeout,
+        finished=base.count,
     )
-    authorizer = await stack.enter_async_context(_authorizer(settings))
-    services = Services(
+    return Services(
         skills=skills,
-        catalogue=catalogue,
+        catalogue=base.catalogue,
         csi=drivers,
-        documents=found.documents,
-        mcp_servers=found.mcp.status,
+        documents=base.backends.documents,
+        mcp_servers=base.backends.mcp.status,
         tools=drivers.tools,
-        built=Built(catalogue, reconciler.rebuild),
+        built=Built(base.catalogue, rebuild),
         authorizer=authorizer,
-        reload=lambda: _Parts.reload(parts),
-        ready=_readiness(catalogue, supervisor),
+        reload=reload,
+        ready=_readiness(base.catalogue, base.supervisor),
         builtin_namespaces=frozenset({TEST_NAMESPACE}),
         observe=lambda method, path, status, seconds: metrics.http_request(
             method, path, status, seconds=seconds
         ),
         failed=lambda kind: metrics.errors.labels(kind).inc(),
-        tracing=trace,
-    )
-    server = Server(
-        services,
-        options=Options(
-            cors_origins=settings.cors_origins,
-            body_memory=settings.body_memory,
-            csi_tools=settings.csi_tools,
-        ),
-        metrics=metrics.registry,
-    )
-    parts = _Parts(server, reconciler, watcher, precompiler)
-    return parts
-
-
-@dataclass(frozen=True, slots=True)
-class _Shared:
-    """What the reconciler needs of the objects built before it."""
-
-    catalogue: Catalogue
-    store: Store
-    precompiler: Precompiler
-    supervisor: Supervisor
-    watcher: Watcher
-    metrics: Metrics
-    heat: Heat
-
-
-async def _reconciler(settings: Settings, stack: AsyncExitStack, *, shared: _Shared) -> Reconciler:
-    namespaces = operators(settings)
-    registries = Registries(
-        options=registry_options(settings, namespaces),
-        docker_config=docker_config(settings),
-        patience=Patience(component_size=settings.component_size_limit),
-    )
-    stack.push_async_callback(registries.close)
-    remotes = Remotes(interval=settings.namespace_update_interval, on_change=shared.watcher.kick)
-    stack.push_async_callback(remotes.close)
-    installer = Installer(
-        exchanges=Exchanges(registries),
-        store=shared.store,
-        precompiler=shared.precompiler,
-        workers=shared.supervisor,
-        policy=settings.precompile,
-        limits=Limits(
-            memory=settings.skill_memory,
-            timeout=settings.skill_timeout,
-            output=settings.skill_output,
-            concurrency=settings.skill_concurrency,
-        ),
-    )
-    return Reconciler(
-        loader=Loader(
-            settings.namespaces_root,
-            store=shared.store,
-            operators=namespaces,
-            registry=default_registry(settings),
-            remotes=remotes,
-            allow_empty=settings.allow_empty,
-        ),
-        installer=installer,
-        catalogue=shared.catalogue,
-        upgrades=Upgrades(
-            installer=installer,
-            precompiler=shared.precompiler,
-            workers=shared.supervisor,
-            heat=shared.heat.of,
-        ),
-        interval=settings.namespace_update_interval,
-        observe=observer(shared.metrics, shared.catalogue, shared.heat),
+        tracing=base.tracing,
     )
 
 
@@ -282,19 +303,8 @@ async def _workers(
     supervisor = Supervisor(
         host=lambda caller, emit: DriverContext(drivers, caller, emit),
         on_fatal=on_fatal,
-        fleet=FleetPolicy(
-            workers=settings.workers,
-            describe_memory=settings.skill_memory,
-            drain=settings.skill_timeout + 60.0,
-            health=HealthPolicy(
-                calls=settings.worker_recycle_calls, resident=settings.worker_memory
-            ),
-        ),
-        policy=SupervisorPolicy(
-            bounds=Bounds(calls=settings.max_calls, queue=settings.queue_limit),
-            queue_timeout=settings.queue_timeout,
-            warm=WarmPolicy(instances=settings.warm_instances, memory=settings.warm_memory),
-        ),
+        fleet=fleet_policy(settings),
+        policy=supervisor_policy(settings),
         finished=finished,
     )
     try:

@@ -52,18 +52,16 @@ async def publish(  # noqa: PLR0913 - one per option
         place = Reference.parse(reference)
     except InvalidNameError as error:
         raise DaemonError(ErrorKind.CONFIGURATION, str(error)) from error
-    options = registry_options(settings, operators(settings))
-    if user or plain_http or ca:
-        given = RegistryOptions(
-            place.host,
-            repository=place.repository,  # none is closer, and the first of equals wins
-            user=user or "",
-            password=Secret(password or ""),
-            ca=ca,
-            plain_http=plain_http,
-            source="the options",
-        )
-        options = (given, *options)
+    given = RegistryOptions(
+        place.host,
+        repository=place.repository,  # none is closer, and the first of equals wins
+        user=user or "",
+        password=Secret(password or ""),
+        ca=ca,
+        plain_http=plain_http,
+        source="the options",
+    )
+    options = (given, *registry_options(settings, operators(settings)))
     async with Registries(options=options, docker_config=docker_config(settings)) as registries:
         client = registries.client(place.host)
         with _bar(f"publishing {file.name}") as progress:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from daemon.api.ports import Options
 from daemon.catalogue import Catalogue, ServedSkill
 from daemon.csi.tools import TEST_NAMESPACE
 from daemon.errors import DaemonError, ErrorKind
@@ -23,10 +24,52 @@ from daemon.registries.options import RegistryOptions
 from daemon.secret import Secret
 from daemon.settings import parse, tables
 from daemon.settings.model import Settings
-from daemon.skill import RegistryRef
+from daemon.skill import Limits, RegistryRef
+from daemon.workers.dispatch import Bounds
+from daemon.workers.health import HealthPolicy
+from daemon.workers.policy import FleetPolicy, SupervisorPolicy
 from daemon.workers.report import Finished
+from daemon.workers.shelf import WarmPolicy
 
 _REGISTRY_KEYS = frozenset({"user", "password", "password-file", "ca", "plain-http"})
+
+
+def skill_limits(settings: Settings) -> Limits:
+    """What a call may take where its Skill's entry says nothing."""
+    return Limits(
+        memory=settings.skill_memory,
+        timeout=settings.skill_timeout,
+        output=settings.skill_output,
+        concurrency=settings.skill_concurrency,
+    )
+
+
+def fleet_policy(settings: Settings) -> FleetPolicy:
+    """How many workers there are, and when one is replaced."""
+    return FleetPolicy(
+        workers=settings.workers,
+        describe_memory=settings.skill_memory,
+        drain=settings.skill_timeout + 60.0,
+        health=HealthPolicy(calls=settings.worker_recycle_calls, resident=settings.worker_memory),
+    )
+
+
+def supervisor_policy(settings: Settings) -> SupervisorPolicy:
+    """How many calls there may be, and what is kept warm for them."""
+    return SupervisorPolicy(
+        bounds=Bounds(calls=settings.max_calls, queue=settings.queue_limit),
+        queue_timeout=settings.queue_timeout,
+        warm=WarmPolicy(instances=settings.warm_instances, memory=settings.warm_memory),
+    )
+
+
+def server_options(settings: Settings) -> Options:
+    """Return what the API lets browsers and callers do."""
+    return Options(
+        cors_origins=settings.cors_origins,
+        body_memory=settings.body_memory,
+        csi_tools=settings.csi_tools,
+    )
 
 
 def default_registry(settings: Settings) -> RegistryRef | None:

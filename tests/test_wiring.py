@@ -14,20 +14,48 @@ from daemon.observability.metrics import Metrics
 from daemon.reconcile.attempt import Event
 from daemon.settings.load import load
 from daemon.settings.model import Settings
-from daemon.skill import ChatSpec, RegistryRef
+from daemon.skill import ChatSpec, Limits, RegistryRef
 from daemon.wiring import (
     Built,
     Heat,
     counter,
     default_registry,
     docker_config,
+    fleet_policy,
     observer,
     operators,
     registry_options,
+    skill_limits,
+    supervisor_policy,
 )
 from daemon.workers.report import Finished
 
 PATH = SkillPath.parse("team", "greet")
+
+
+def test_numbers_go_to_those_whom_they_bound() -> None:
+    """A mix-up of two would go unnoticed for long."""
+    settings = Settings(
+        workers=3,
+        max_calls=5,
+        queue_limit=7,
+        warm_instances=11,
+        warm_memory=13,
+        worker_recycle_calls=17,
+        worker_memory=19,
+        skill_memory=23,
+        skill_timeout=29.0,
+        skill_output=31,
+        skill_concurrency=37,
+    )
+
+    fleet, supervisor = fleet_policy(settings), supervisor_policy(settings)
+
+    assert (fleet.workers, fleet.health.calls, fleet.health.resident) == (3, 17, 19)
+    assert fleet.drain > 29.0
+    assert (supervisor.bounds.calls, supervisor.bounds.queue) == (5, 7)
+    assert (supervisor.warm.instances, supervisor.warm.memory) == (11, 13)
+    assert skill_limits(settings) == Limits(memory=23, timeout=29.0, output=31, concurrency=37)
 
 
 def test_the_default_registry_is_one_only_if_a_host_is_set() -> None:
