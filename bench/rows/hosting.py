@@ -6,12 +6,12 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 from bench import load
 from bench.backend import Backend, backend
+from bench.memory import private
 from bench.row import Bound, Row
 from bench.stage import ROOT, MissingError, Stage
 from tests.e2e.harness import Daemon
@@ -104,7 +104,7 @@ def waiting(stage: Stage) -> Row:
     calls = 200 if stage.quick else 1000
     with backend(latency=_LATENCY) as stub, _serving(stage, "csi", stub) as daemon:
         _call(daemon, 1)
-        idle = _private(daemon)
+        idle = private(daemon)
         result, health, held = asyncio.run(_crowd(daemon, calls))
     assert not result.failures, f"calls failed: {result.failures[:5]}"
     each = (held - idle) / calls / (1 << 20)
@@ -156,18 +156,7 @@ def _held(daemon: Daemon, calls: int) -> int:
     """The memory of the daemon once so many calls wait."""
     waits = 'skilld_calls{state="waiting"}'
     daemon.eventually(lambda: daemon.metric(waits), lambda now: now == calls, within=120)
-    return _private(daemon)
-
-
-def _private(daemon: Daemon) -> int:
-    """Bytes that the daemon and all its processes have for themselves."""
-    assert daemon.process is not None
-    total = 0
-    for pid in (daemon.process.pid, *daemon.children()):
-        with contextlib.suppress(OSError):
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            total += sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
-    return total << 10
+    return private(daemon)
 
 
 @contextlib.contextmanager

@@ -3,9 +3,9 @@
 import http.client
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from statistics import median
 
+from bench.memory import proportional
 from bench.row import Bound, Row
 from bench.stage import MANY, TOPIC, Stage, hello
 from tests.e2e.harness import Daemon
@@ -54,10 +54,10 @@ def memory(stage: Stage) -> Row:
         with stage.daemon(many / "cache", PRECOMPILE="split", WARM_INSTANCES=0) as daemon:
             daemon.write(wanting(*_wanted(_FEW), path=many / "skills"))
             _call(daemon, few, times=8)
-            before = _proportional(daemon)
+            before = proportional(daemon)
             daemon.write(wanting(*_wanted(MANY), path=many / "skills"))
             _call(daemon, all_of_them, times=8)
-            after = _proportional(daemon)
+            after = proportional(daemon)
         grown.append((after - before) / (MANY - _FEW) / (1 << 20))
     return Row(
         name="memory",
@@ -97,14 +97,3 @@ def _call(daemon: Daemon, numbers: Iterable[int], *, times: int = 1) -> None:
         assert answer.status == 200, answer.read()
         answer.read()
     connection.close()
-
-
-def _proportional(daemon: Daemon) -> int:
-    """Bytes of memory of all processes, shared pages divided among those who share them."""
-    assert daemon.process is not None
-    total = 0
-    for pid in (daemon.process.pid, *daemon.children()):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                total += int(line.split()[1]) << 10
-    return total
