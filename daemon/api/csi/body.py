@@ -12,7 +12,6 @@ import msgspec
 from daemon.errors import DaemonError, ErrorKind
 
 U8 = Annotated[int, msgspec.Meta(ge=0, le=2**8 - 1)]
-U32 = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 
 _T = TypeVar("_T")
 

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from daemon.api.csi.body import U32, Shape
+from daemon.api.csi.body import Shape
 from daemon.csi import interface as csi
+from daemon.csi.interface.value import U32
 
 Json = dict[str, Any]
 _I64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]

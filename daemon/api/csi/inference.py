@@ -10,8 +10,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from daemon.api.csi.body import U8, U32, Shape, check, json
+from daemon.api.csi.body import U8, Shape, check, json
 from daemon.csi import interface as csi
+from daemon.csi.interface.value import U32
 from daemon.errors import DaemonError, ErrorKind
 
 Json = dict[str, Any]

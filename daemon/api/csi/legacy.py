@@ -13,10 +13,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from daemon.api.csi import documents, inference, texts
-from daemon.api.csi.body import BATCH, U32, Shape, decode
+from daemon.api.csi.body import BATCH, Shape, decode
 from daemon.api.csi.functions import V1, Batch, batch
 from daemon.csi import interface as csi
 from daemon.csi.context import HostContext
+from daemon.csi.interface.value import U32
 from daemon.errors import DaemonError, ErrorKind
 
 Json = dict[str, Any]

@@ -4,8 +4,9 @@ from typing import Any
 
 import msgspec
 
-from daemon.api.csi.body import U32, Shape
+from daemon.api.csi.body import Shape
 from daemon.csi import interface as csi
+from daemon.csi.interface.value import U32
 
 
 class ChunkParams(Shape, frozen=True):

@@ -10,6 +10,7 @@ import msgspec
 
 from daemon.csi import interface as csi
 from daemon.csi.inference.failures import NULL, Asked, decode, malformed, refused_inside
+from daemon.csi.interface.value import U32
 
 _PLAIN_PARAMS = ("temperature", "top_k", "top_p", "frequency_penalty", "presence_penalty")
 _FINISH: dict[str, csi.FinishReason] = {
@@ -65,21 +66,21 @@ class _Piece(msgspec.Struct):
 
 class _Whole(msgspec.Struct):
     completions: list[_Piece] = []
-    num_tokens_prompt_total: int | None = None
-    num_tokens_generated: int | None = None
+    num_tokens_prompt_total: U32 | None = None
+    num_tokens_generated: U32 | None = None
     error: msgspec.Raw = NULL
 
 
 class _Event(_Piece):
     type: str = ""
-    num_tokens_prompt_total: int = 0
-    num_tokens_generated: int = 0
+    num_tokens_prompt_total: U32 = 0
+    num_tokens_generated: U32 = 0
     error: msgspec.Raw = NULL
 
 
 class _Score(msgspec.Struct):
-    start: int
-    length: int
+    start: U32
+    length: U32
     score: float
 
 

@@ -12,6 +12,7 @@ import msgspec
 from daemon.csi import interface as csi
 from daemon.csi.inference.failures import NULL, Asked, decode, malformed, refused_inside
 from daemon.csi.inference.reasoning import Part, ThinkSplitter, split_answer
+from daemon.csi.interface.value import U32
 from daemon.errors import DaemonError, ErrorKind
 
 ROLES = ("user", "assistant", "system", "tool", "developer")
@@ -160,7 +161,7 @@ class _CalledFunction(msgspec.Struct):
 
 
 class _Call(msgspec.Struct):
-    index: int = 0
+    index: U32 = 0
     id: str | None = None
     function: _CalledFunction | None = None
 
@@ -187,8 +188,8 @@ class _Choice(msgspec.Struct):
 class WireUsage(msgspec.Struct):
     """As OpenAI counts tokens."""
 
-    prompt_tokens: int
-    completion_tokens: int = 0
+    prompt_tokens: U32
+    completion_tokens: U32 = 0
 
     def plain(self) -> csi.TokenUsage:
         """In our words."""

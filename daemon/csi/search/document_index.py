@@ -13,6 +13,7 @@ import msgspec
 from daemon.csi import interface as csi
 from daemon.csi.inference.failures import decode
 from daemon.csi.inference.http import Backend, Bounds, Call
+from daemon.csi.interface.value import U32
 from daemon.errors import DaemonError, ErrorKind
 
 NAME = "the Document Index"
@@ -29,8 +30,8 @@ class _Element(msgspec.Struct):
 
 
 class _Cursor(msgspec.Struct):
-    item: int
-    position: int = 0
+    item: U32
+    position: U32 = 0
 
 
 class _Hit(msgspec.Struct):
@@ -48,6 +49,7 @@ class _Document(msgspec.Struct):
 
 _HITS = msgspec.json.Decoder(list[_Hit])
 _DOCUMENT = msgspec.json.Decoder(_Document)
+_ANYTHING = msgspec.json.Decoder()
 
 
 class DocumentIndex:
@@ -70,6 +72,7 @@ class DocumentIndex:
         """See `csi.DocumentIndex`."""
         found = await self._document(path, caller)
         metadata = bytes(found.metadata)
+        decode(_ANYTHING, metadata, NAME)  # it passes through, and nobody looked into it yet
         return csi.Document(
             path,
             [one.text if one.modality == "text" else None for one in found.contents],

@@ -3,7 +3,8 @@
 import msgspec
 import pytest
 
-from daemon.api.csi.body import U8, U32, Shape, check, decode, json
+from daemon.api.csi.body import U8, Shape, check, decode, json
+from daemon.csi.interface.value import U32
 from daemon.errors import DaemonError, ErrorKind
 
 

@@ -2,6 +2,7 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from daemon.csi import interface as csi
 from daemon.csi.inference.aleph_alpha_format import (
@@ -13,6 +14,7 @@ from daemon.csi.inference.aleph_alpha_format import (
 )
 from daemon.csi.inference.failures import Asked
 from daemon.errors import DaemonError, ErrorKind
+from tests.lies import answered_or_refused, lies
 
 ASKED = Asked("complete", "large", "s3cret")
 NO_PARAMS = csi.CompletionParams()
@@ -179,3 +181,40 @@ def test_errors_of_streams_and_explanations_are_told_by_kind() -> None:
         decode_explanation(b"{}", ASKED)
     with pytest.raises(DaemonError, match="too deeply"):
         decode_explanation(b'{"x":' + b"[" * 100_000, ASKED)
+
+
+TOKENS = {"completion_tokens": ["a"], "log_probs": [{"a": -1.0, "b": -2.0}]}
+PIECE = {"completion": "a", "raw_completion": "a", "finish_reason": "stop"} | TOKENS
+ALL = csi.CompletionParams(logprobs=2)
+
+
+@given(lies({"completions": [PIECE], **COUNTS}))
+def test_answers_that_lie_are_read_or_refused(body: bytes) -> None:
+    """Whatever stands in any place."""
+    answered_or_refused(lambda: decode_completion(body, ALL, ASKED), csi.Completion)
+
+
+@given(
+    lies(
+        {"type": "stream_chunk"} | PIECE,
+        {"type": "stream_summary", "finish_reason": "stop"},
+        {"type": "completion_summary", **COUNTS},
+    )
+)
+def test_chunks_that_lie_are_read_or_refused(body: bytes) -> None:
+    """Of every type."""
+    answered_or_refused(lambda: decode_event(body.decode(), ALL, ASKED), list[csi.InferenceEvent])
+
+
+@given(
+    lies(
+        {
+            "explanations": [
+                {"items": [{"type": "text", "scores": [{"start": 0, "length": 1, "score": 0.5}]}]}
+            ]
+        }
+    )
+)
+def test_explanations_that_lie_are_read_or_refused(body: bytes) -> None:
+    """Scores among them."""
+    answered_or_refused(lambda: decode_explanation(body, ASKED), list[csi.TextScore])

@@ -3,11 +3,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
 
 from daemon.csi import interface as csi
 from daemon.csi.inference.chat_format import ChatReader, decode_chat, encode_chat
 from daemon.csi.inference.failures import Asked
 from daemon.errors import DaemonError, ErrorKind
+from tests.lies import answered_or_refused, lies
 
 ASKED = Asked("chat/completions", "large", "s3cret")
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
@@ -382,3 +384,30 @@ def test_a_stream_without_end_is_malformed() -> None:
 
     with pytest.raises(DaemonError, match="ended before the message did"):
         reader.finish()
+
+
+CALL = {"index": 0, "id": "c", "type": "function", "function": {"name": "n", "arguments": "{}"}}
+SAID = {"role": "assistant", "content": "<think>a</think>b", "tool_calls": [CALL]}
+THOUGHT = {"role": "assistant", "content": "b", "reasoning": "a", "reasoning_content": "a"}
+TOPPED = LOGPROB | {"bytes": [97], "top_logprobs": [LOGPROB]}
+CHOICE = {"index": 0, "finish_reason": "stop", "logprobs": {"content": [TOPPED]}}
+REST = {"usage": USAGE, "error": None, "object": "chat.completion"}
+
+
+@given(lies(*({"choices": [CHOICE | {"message": said}]} | REST for said in (SAID, THOUGHT))))
+def test_answers_that_lie_are_read_or_refused(body: bytes) -> None:
+    """Whatever stands in any place."""
+    answered_or_refused(lambda: decode_chat(body, ASKED), csi.ChatResponse)
+
+
+@given(lies(*({"choices": [CHOICE | {"delta": said}]} | REST for said in (SAID, THOUGHT))))
+def test_chunks_that_lie_are_read_or_refused(body: bytes) -> None:
+    """As first or last ones."""
+
+    def both() -> list[csi.InferenceEvent]:
+        reader = ChatReader(ASKED)
+        events = [event for _ in range(2) for event in reader.read(body.decode())]
+        reader.finish()
+        return events
+
+    answered_or_refused(both, list[csi.InferenceEvent])

@@ -2,6 +2,7 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from daemon.csi import interface as csi
 from daemon.csi.inference.completion_format import (
@@ -11,6 +12,7 @@ from daemon.csi.inference.completion_format import (
 )
 from daemon.csi.inference.failures import Asked
 from daemon.errors import DaemonError, ErrorKind
+from tests.lies import answered_or_refused, lies
 
 ASKED = Asked("completions", "large", "s3cret")
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2}
@@ -116,3 +118,22 @@ def test_what_is_no_answer_is_told_by_kind(body: object, kind: ErrorKind) -> Non
 
     assert caught.value.kind is kind
     assert kind is not ErrorKind.CSI_UNKNOWN_MODEL or "'large'" in caught.value.detail
+
+
+ONE = {"tokens": ["a"], "token_logprobs": [-1.0], "top_logprobs": [{"a": -1.0}]}
+CHOICE = {"index": 0, "text": "a", "finish_reason": "stop", "logprobs": ONE}
+ANSWERS = lies({"choices": [CHOICE], "usage": USAGE, "error": None})
+
+
+@given(ANSWERS)
+def test_answers_that_lie_are_read_or_refused(body: bytes) -> None:
+    """Whatever stands in any place."""
+    answered_or_refused(lambda: decode_completion(body, ASKED), csi.Completion)
+
+
+@given(ANSWERS)
+def test_chunks_that_lie_are_read_or_refused(body: bytes) -> None:
+    """The same."""
+    answered_or_refused(
+        lambda: decode_completion_chunk(body.decode(), ASKED), list[csi.InferenceEvent]
+    )

@@ -1,5 +1,6 @@
 import msgspec
 import pytest
+from hypothesis import given
 
 from daemon.csi.inference.failures import (
     Asked,
@@ -10,6 +11,7 @@ from daemon.csi.inference.failures import (
     refused_inside,
 )
 from daemon.errors import DaemonError, ErrorKind
+from tests.lies import lies
 
 ASKED = Asked("chat/completions", "large", "s3cret")
 
@@ -119,3 +121,14 @@ def test_what_does_not_decode_is_a_malformed_answer(text: bytes) -> None:
 def test_a_malformed_answer_says_what_is_wrong() -> None:
     """The reason is part of the text."""
     assert malformed("no end").detail == "the inference backend gave a malformed answer: no end"
+
+
+@given(lies({"error": {"message": "m", "code": "c", "type": "t"}}, {"detail": "m", "code": 404}))
+def test_refusals_that_lie_are_told(body: bytes) -> None:
+    """Whatever stands in any place."""
+    for error in (
+        refused_inside(body, ASKED),
+        explain_refusal(read_refusal(404, body, ASKED), ASKED),
+    ):
+        assert error.kind.startswith("csi-")
+        error.detail.encode()

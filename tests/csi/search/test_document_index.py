@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from daemon.csi import interface as csi
 from daemon.csi.inference.connections import open_session
@@ -11,6 +12,7 @@ from daemon.csi.inference.http import Backend
 from daemon.csi.search.document_index import BOUNDS, NAME, DocumentIndex
 from daemon.errors import DaemonError, ErrorKind
 from tests.document_index_stub import StubDocumentIndex, hit, serve
+from tests.lies import fits, lies
 
 TRACE = (("traceparent", "00-1-2-01"), ("tracestate", "a=b"))
 CALLER = csi.Caller(token="secret", trace=TRACE)
@@ -198,5 +200,38 @@ async def test_a_malformed_answer_is_told(
 
     with pytest.raises(DaemonError, match="malformed answer") as caught:
         await index.search(request(), CALLER)
+
+    assert caught.value.kind is ErrorKind.CSI_UPSTREAM
+
+
+DOCUMENT = {"contents": [{"modality": "text", "text": "a"}], "metadata": {"a": 1}}
+SLOW = settings(
+    max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+
+
+@SLOW
+@given(body=lies([hit("a")], DOCUMENT))
+async def test_answers_that_lie_are_read_or_refused(
+    index: DocumentIndex, stub: StubDocumentIndex, body: bytes
+) -> None:
+    """Whatever stands in any place."""
+    stub.raw = body
+    try:
+        fits(await index.search(request(), CALLER), list[csi.SearchResult])
+        fits(await index.document(PATH, CALLER), csi.Document)
+    except DaemonError as error:
+        assert error.kind is ErrorKind.CSI_UPSTREAM
+
+
+@pytest.mark.parametrize("metadata", [b'"\xff"', b"1e999", b"[" * 100_000])
+async def test_metadata_that_nobody_could_read_is_refused(
+    index: DocumentIndex, stub: StubDocumentIndex, metadata: bytes
+) -> None:
+    """It would pass through to the caller."""
+    stub.raw = b'{"metadata": ' + metadata + b"}"
+
+    with pytest.raises(DaemonError, match="malformed") as caught:
+        await index.metadata(PATH, CALLER)
 
     assert caught.value.kind is ErrorKind.CSI_UPSTREAM
