@@ -3,7 +3,7 @@ The epoch clock: a tick about every 10 ms while guests run.
 
 A tick makes running guests come by their call's `tick`, which ends them when they have to. Guests
 that can't come by, because they sleep in WASI, are found here: the slot is taken from them, and
-when their time is over they are given up. Leaves out what giving up means (`workers/main`).
+when their time is over they are given up. Leaves out what giving up means (`workers/worker`).
 """
 
 import threading

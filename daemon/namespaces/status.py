@@ -76,7 +76,7 @@ class HistoryEntry:
 
     time: datetime
     revision: str
-    action: str  # served, retired, failed
+    action: str  # served, upgraded, failed, recovered, retired
     skill: SkillName
     detail: str
 

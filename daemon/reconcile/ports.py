@@ -1,7 +1,8 @@
 """
 What reconcile needs of its neighbours. Protocols only: `app` hands in the real ones.
 
-Methods that are not `async` may block and are called in a thread.
+Those of the store may block and are called in a thread, but for `unpin`. The others that are not
+`async` return at once.
 """
 
 from collections.abc import Iterable

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 from hashlib import sha256
 from threading import Thread
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import schemathesis
@@ -25,6 +25,7 @@ from daemon.api.server import Server
 from daemon.csi.interface import Document, DocumentPath
 from daemon.invoke import Described
 from daemon.names import SkillPath
+from daemon.reconcile.attempt import Action
 from daemon.skill import MessageAppend, MessageBegin, MessageEnd, Reasoning, StreamEvent
 from tests.api.conftest import Serve
 from tests.api.statuses import catalogue
@@ -63,6 +64,12 @@ def test_operation_ids_are_unique() -> None:
     named = [one["operationId"] for one in operations if "operationId" in one]
 
     assert len(named) == len(set(named))
+
+
+def test_every_change_of_a_namespaces_history_is_documented() -> None:
+    """A client that knows the enumeration takes each."""
+    documented = openapi()["components"]["schemas"]["Change"]["properties"]["action"]["enum"]
+    assert sorted(documented) == sorted(get_args(Action))
 
 
 @pytest.mark.parametrize("name", sorted(openapi()["components"]["schemas"]))
