@@ -88,6 +88,10 @@ class Shelf:
         for use in self._uses.values():
             use.heat *= self._policy.fades
 
+    def few(self, *, workers: int) -> bool:
+        """Whether all can be warm, so that there is nothing to choose."""
+        return len(self._uses) <= self._policy.artifacts(workers=workers)
+
     def hottest(self, *, workers: int) -> Iterable[tuple[str, int]]:
         """Return the artifacts to keep warm in each of so many workers, with their memory caps."""
         wanted = (

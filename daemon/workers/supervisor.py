@@ -120,7 +120,8 @@ class Supervisor:
         """
         loaded = await self._fleet.loads.load(artifact, describe=describe)
         self._shelf.add(artifact.id)
-        self._warm()
+        if self._shelf.few(workers=self._fleet_policy.workers):  # else the next round will do
+            self._warm()
         return Description(loaded.metadata, loaded.metadata_failure)
 
     def unload(self, artifact_id: str) -> None:

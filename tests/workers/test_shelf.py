@@ -73,3 +73,13 @@ def test_retired_artifacts_are_not_kept_warm() -> None:
     made.take("a", memory=1)
     made.retire("a")
     assert [artifact for artifact, _ in made.hottest(workers=1)] == ["b"]
+
+
+def test_few_are_those_that_can_all_be_warm() -> None:
+    """Beyond that, to rank all of them at each load would cost the square of their number."""
+    made = shelf(instances=1, instance=10, memory=20)
+
+    assert made.few(workers=1)
+    assert not made.few(workers=2)
+    made.add("c")
+    assert not made.few(workers=1)
