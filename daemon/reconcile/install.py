@@ -2,7 +2,8 @@
 One Skill, from a wish to an artifact that every worker has loaded.
 
 Nothing here changes what is served: the caller publishes the result, or forgets it. Leaves out
-when to try (`plan`), and the whole artifact behind the split one (`upgrade`).
+when to try (`plan`), waiting for registries (`exchanges`), and the whole artifact behind the
+split one (`upgrade`).
 """
 
 import asyncio

@@ -222,7 +222,7 @@ class Loader:
         return replace(before, failure=_unusable(text), guarded=False)
 
     async def _parse_all(self, files: Mapping[str, bytes]) -> None:
-        """Parse what is new, in a thread: a file of 1 MiB takes seconds."""
+        """Parse what is new, in a thread: a file of 1 MiB takes a second."""
         for file, data in files.items():
             known = self._parsed.get(file)
             if known is None or known[0] != data:

@@ -3,7 +3,7 @@ Which credentials a registry gets: the operator's settings first, then docker's 
 
 Credentials are bound to a registry host (and optionally a repository): a namespace file may name
 any registry, so a password must never go to a host that the operator did not name with it.
-Everything is read when it is used, since secrets rotate. Leaves out tokens (`client`).
+Everything is read when it is used, since secrets rotate. Leaves out tokens (`authorizer`).
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """
 Bearer tokens: how to ask for one, what came back, and how long it is kept. Pure.
 
-Leaves out the asking itself (`client`).
+Leaves out the asking (`authorizer`).
 """
 
 import re
