@@ -81,12 +81,18 @@ class SessionTransport(httpx2.AsyncBaseTransport):
         try:
             if self._options.token:
                 request.headers["authorization"] = f"Bearer {self._options.token.reveal()}"
+            request.headers["accept-encoding"] = "identity"  # unpacked, no bound would hold
             request.extensions["timeout"] = self._timeout(request)
-            return await self._inner.handle_async_request(request)
+            response = await self._inner.handle_async_request(request)
         except httpx2.TransportError as error:
             return _answer(HTTPStatus.SERVICE_UNAVAILABLE, _reason(error))
         except DaemonError as error:
             return _answer(HTTPStatus.SERVICE_UNAVAILABLE, error.detail)
+        if response.headers.get("content-encoding", "identity") == "identity":
+            return response
+        await response.aclose()
+        said = "its answer is compressed, which it was asked not to do"
+        return _answer(HTTPStatus.BAD_GATEWAY, said)
 
     def _timeout(self, request: httpx2.Request) -> dict[str, float | None]:
         """How long each step of *request* may take; streams of events may be silent for ever."""

@@ -1,6 +1,7 @@
 """What a request of a session gets from servers that are not well."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -183,3 +184,24 @@ async def test_goodbyes_always_succeed(serve: Serve) -> None:
     async with httpx2.AsyncClient(transport=transport) as client:
         for url in (await serve(answers(404)), "http://127.0.0.1:1/mcp"):
             assert (await client.delete(url)).status_code == 204
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/event-stream"])
+@pytest.mark.parametrize("method", ["POST", "GET"])
+async def test_a_compressed_answer_is_refused(
+    serve: Serve, method: str, content_type: str
+) -> None:
+    """Nobody asked for it, and a thousand bytes of it may unpack to a million."""
+    asked: list[str | None] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        asked.append(request.headers.get("Accept-Encoding"))
+        headers = {"Content-Encoding": "gzip", "Content-Type": content_type}
+        return web.Response(body=gzip.compress(b" " * 1_000_000), headers=headers)
+
+    url = await serve(handle)
+    async with httpx2.AsyncClient(transport=SessionTransport(OPTIONS)) as client:
+        response = await client.request(method, url, json=CALL)
+
+    assert error(response)["message"] == "its answer is compressed, which it was asked not to do"
+    assert asked == ["identity"]
