@@ -47,8 +47,6 @@ def _default(name: str, shown: str) -> str:
     parser, default = FIELDS[name].metadata["parse"], FIELDS[name].default
     if parser in {parse.size, parse.budget} and isinstance(default, int):
         return f"`{_size(default)}`"
-    if parser in {parse.seconds, parse.span}:
-        return f"`{default:g}s`"
     return f"`{shown.lower() if parser is parse.boolean else shown}`" if shown else ""
 
 

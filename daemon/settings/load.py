@@ -142,16 +142,11 @@ def _parsed(name: str, value: object, source: str) -> object:
     one = FIELDS[name]
     if isinstance(value, Secret):
         return value
-    if (
-        value == ""
-        and one.default is not None
-        and not isinstance(one.default, str | Secret | tuple)
-    ):
+    parser = one.metadata["parse"]
+    if value == "" and parser not in {parse.words, parse.table}:  # an empty list is one
         return one.default  # an empty variable is an unset one
-    if value == "" and one.default is None:
-        return None
     try:
-        parsed: object = one.metadata["parse"](value)
+        parsed: object = parser(value)
     except ValueError as error:
         raise _error(f"{source}: {error}") from error
     return parsed
@@ -179,6 +174,8 @@ def _shown(name: str, value: object) -> str:
         return f"{value[0]}:{value[1]}"
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
+    if FIELDS[name].metadata["parse"] in {parse.seconds, parse.span}:
+        return f"{value:g}s"
     return "" if value is None else _without_credentials(str(value))
 
 

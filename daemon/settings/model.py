@@ -85,8 +85,8 @@ class Settings:
         parse.boolean, False, "Talk plain HTTP to the default registry."
     )
     registries: Mapping[str, Any] = _table(
-        'Per-registry options: `[registries."host"]` with `user`, `password`, `password-file`, '
-        "`ca`, `plain-http`. In TOML, since few shells take a host in a variable's name.",
+        'Per-registry options: `[registries."host"]` in `config.toml`, with `user`, `password`, '
+        "`password-file`, `ca`, `plain-http`.",
     )
     docker_config: Path | None = _setting(
         parse.optional_path,
@@ -177,13 +177,13 @@ class Settings:
         "Model of OPENAI_INFERENCE for semantic search in the embedded index.",
     )
     tokenizers: Mapping[str, Any] = _table(
-        "Paths of `tokenizer.json` by model, TOML only: `[tokenizers]`."
+        "Paths of `tokenizer.json` by model: `[tokenizers]` in `config.toml`."
     )
     chunking_characters: bool = _setting(
         parse.boolean, False, "Count characters where there is no tokenizer for a model."
     )
     mcp_servers: Mapping[str, Any] = _table(
-        'MCP servers by URL, TOML only: `[mcp-servers."https://…"]` with `token`, `token-file`, '
+        'MCP servers: `[mcp-servers."https://…"]` in `config.toml`, with `token`, `token-file`, '
         "`connect-timeout`, `call-timeout`, `namespaces`."
     )
     csi_tools: tuple[str, ...] = _setting(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from daemon.errors import DaemonError
 from daemon.secret import Secret
 from daemon.settings.load import describe, load
-from daemon.settings.model import Settings
+from daemon.settings.model import FIELDS, SECRETS, TABLES, Settings
 
 
 def test_without_any_source_the_defaults_apply() -> None:
@@ -62,14 +62,6 @@ def test_environment_overrides_single_keys_of_a_toml_table() -> None:
     ).settings
 
     assert settings.namespaces == {"a": {"registry-user": "me", "registry": "r"}}
-
-
-def test_an_empty_variable_is_an_unset_one() -> None:
-    """As the contract says of URLs; numbers fall back to their default."""
-    settings = load(environ={"INFERENCE_URL": "", "SKILL_TIMEOUT": ""}).settings
-
-    assert settings.inference_url is None
-    assert settings.skill_timeout == 600.0
 
 
 @pytest.mark.parametrize(
@@ -188,3 +180,21 @@ def test_a_home_that_nobody_has_is_a_mistake(
     """Told with the setting, as all others."""
     with pytest.raises(DaemonError, match=f"{source}: .*: no home directory is known"):
         load(environ=environ, config_text=config)
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS.keys() - TABLES - SECRETS))
+def test_what_config_prints_can_be_set_again(name: str) -> None:
+    """As one copies a line of it to `.env`."""
+    shown = {one: value for one, value, _ in describe(Settings())}
+
+    again = load(environ={name.upper(): shown[name.upper()]}).settings
+
+    assert getattr(again, name) == getattr(Settings(), name)
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS.keys() - TABLES))
+def test_an_empty_variable_is_an_unset_one(name: str) -> None:
+    """As compose files and manifests set those that nobody gave; of a list, it is none."""
+    found = getattr(load(environ={name.upper(): ""}).settings, name)
+
+    assert found == (() if name in {"cors_origins", "csi_tools"} else getattr(Settings(), name))
