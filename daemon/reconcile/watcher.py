@@ -85,6 +85,7 @@ class Watcher:
         self.armed = asyncio.Event()
         self.watched: Targets | None = None
         self.polling = False
+        self._failing = False  # and said so
 
     def kick(self) -> None:
         """Tick now; for SIGHUP and `POST /-/reload`."""
@@ -156,12 +157,26 @@ class Watcher:
                     executor, notifier.watch, debounce, step, 0, stop
                 )
             except (WatchfilesRustInternalError, OSError) as error:
-                _log.warning("watching files failed and starts anew: %s", error)
+                await self._failed(error)
                 stop.set()
-                changes = set()
-            if isinstance(changes, set):
                 self._moved.set()
                 self.kick()
+                return
+            if isinstance(changes, set):
+                self._failing = False
+                self._moved.set()
+                self.kick()
+
+    async def _failed(self, error: Exception) -> None:
+        """
+        Let some time pass before the next attempt.
+
+        It fails again as long as there are names that are not UTF-8: reading them is an event.
+        """
+        if not self._failing:
+            _log.warning("watching files failed and starts anew after a while: %s", error)
+        self._failing = True
+        await asyncio.sleep(self._polling_interval)
 
     async def _until_moved(self, armed: Targets, *, stop: threading.Event) -> None:
         while not stop.is_set():

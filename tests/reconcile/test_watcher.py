@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -221,6 +221,25 @@ async def test_a_config_map_update_ticks(tmp_path: Path) -> None:
             before = ticks.count
             project(tmp_path, f"2024_{turn}", str(turn))
             await ticks.ticked(before)
+
+
+async def test_a_name_that_is_no_text_costs_neither_a_core_nor_a_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever reads the file below it makes an event, which can't be told, so watching fails."""
+    directory = tmp_path / os.fsdecode(b"b\xffd")
+    directory.mkdir()
+    (directory / "namespace.toml").touch()
+    watcher = Watcher(tmp_path, interval=HOUR, polling_interval=0.01)
+    count = 0
+    async with aclosing(watcher.ticks()) as ticks:
+        async for _ in ticks:
+            (directory / "namespace.toml").read_bytes()
+            count += 1
+            if count == 10:
+                break
+
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
 async def test_the_end_of_watching_ends_the_ticks(tmp_path: Path) -> None:
