@@ -354,7 +354,9 @@ async def _listen(settings: Settings, server: Server) -> None:
     try:
         bound = await server.start(api=settings.kernel_address, metrics=settings.metrics_address)
     except OSError as error:
-        raise DaemonError(ErrorKind.CONFIGURATION, f"can't listen: {error.strerror}") from error
+        api, metrics = _url(settings.kernel_address), _url(settings.metrics_address)
+        text = f"can't listen on KERNEL_ADDRESS ({api}) or METRICS_ADDRESS ({metrics})"
+        raise DaemonError(ErrorKind.CONFIGURATION, f"{text}: {error.strerror}") from error
     _log.info("skilld %s listening on %s", __version__, _url(bound.api))
     if bound.metrics is not None:
         _log.info("metrics on %s/metrics", _url(bound.metrics))

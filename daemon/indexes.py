@@ -48,7 +48,7 @@ def openai(settings: Settings) -> OpenAi | None:
     """Return what OPENAI_INFERENCE says, if anything. Raises DaemonError(CONFIGURATION)."""
     at = "OPENAI_INFERENCE"
     table = tables.checked(settings.openai_inference, _OPENAI_KEYS, at=at)
-    url = tables.value(table, "url", parse.text, at=at)
+    url = tables.value(table, "url", parse.optional_url, at=at)
     token = tables.secret(table, "token", at=at)
     if not url and not token:
         return None

@@ -71,7 +71,9 @@ async def test_an_address_in_use_is_a_configuration_error(tmp_path: Path) -> Non
     """All that was started before is stopped."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = other.getsockname()
-        with pytest.raises(DaemonError, match="can't listen") as caught:
+        with pytest.raises(
+            DaemonError, match=f"can't listen on KERNEL_ADDRESS .*:{address[1]}"
+        ) as caught:
             await app.serve(_settings(tmp_path, kernel_address=address))
     assert caught.value.kind is ErrorKind.CONFIGURATION
 

@@ -143,7 +143,7 @@ class Settings:
         parse.words, (), "Origins that browsers may call from; none by default."
     )
     authorization_url: str | None = _setting(
-        parse.optional_text,
+        parse.optional_url,
         None,
         "Identity service that checks bearer tokens; without it all may call.",
     )
@@ -152,7 +152,7 @@ class Settings:
         parse.span, 10.0, "How long a granted token is remembered; 0s asks each time."
     )
     inference_url: str | None = _setting(
-        parse.optional_text, None, "Aleph Alpha inference; wins over OpenAI."
+        parse.optional_url, None, "Aleph Alpha inference; wins over OpenAI."
     )
     openai_inference: Mapping[str, Any] = _table(
         "OpenAI-compatible inference: `__URL` and `__TOKEN`."
@@ -169,7 +169,7 @@ class Settings:
         parse.seconds, 60.0, "How long an answer that began may pause."
     )
     document_index_url: str | None = _setting(
-        parse.optional_text, None, "Document Index service, or `embedded:PATH` for one without."
+        parse.index_url, None, "Document Index service, or `embedded:PATH` for one without."
     )
     embedding_model: str | None = _setting(
         parse.optional_text,
@@ -194,7 +194,7 @@ class Settings:
     log_level: str = _setting(parse.text, "info", "error, warning, info or debug.")
     log_format: str = _setting(parse.text, "text", "`text` or `json`.")
     otel_endpoint: str | None = _setting(
-        parse.optional_text, None, "OTLP/HTTP collector for traces; none by default."
+        parse.optional_url, None, "OTLP/HTTP collector for traces; none by default."
     )
     otel_sampling_ratio: float = _setting(
         parse.ratio, 0.1, "Share of root traces that is exported."

@@ -16,6 +16,7 @@ from daemon.secret import Secret
 from daemon.units import parse_duration, parse_size
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")  # `isdigit` also takes a superscript, which `int` doesn't
+_URL = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
 _PORT = re.compile(r"[0-9]{1,5}")
 
 
@@ -27,6 +28,18 @@ def text(value: object) -> str:
 def optional_text(value: object) -> str | None:
     """A text; empty is unset."""
     return str(value) or None
+
+
+def optional_url(value: object) -> str | None:
+    """An http or https URL; empty is unset. Errors don't repeat it: it may hold a password."""
+    if str(value) and not _URL.fullmatch(str(value)):
+        raise ValueError("it is not an http or https URL: write it as https://host:port/path")
+    return str(value) or None
+
+
+def index_url(value: object) -> str | None:
+    """A URL, or `embedded:PATH`; empty is unset."""
+    return str(value) if str(value).startswith("embedded:") else optional_url(value)
 
 
 def whole(value: object) -> int:

@@ -25,6 +25,9 @@ from daemon.settings import parse
         (parse.seconds, "1m", 60.0),
         (parse.span, "0s", 0.0),
         (parse.optional_text, "", None),
+        (parse.optional_url, "", None),
+        (parse.optional_url, "https://[::1]:80/v1?a=b", "https://[::1]:80/v1?a=b"),
+        (parse.index_url, "embedded:/x", "embedded:/x"),
         (parse.optional_path, "", None),
     ],
 )
@@ -67,6 +70,9 @@ def test_other_values_are_refused(parser: Callable[[object], object], text: obje
         (parse.ratio, "half", "'half' is not a number between 0 and 1: write it as 0.1"),
         (parse.ratio, "nan", "'nan' is not a number between 0 and 1"),
         (parse.address, "localhost:8²", "'localhost:8²' is not an address: write host:port"),
+        (parse.optional_url, "model.example.com", "not an http or https URL: write it as https://"),
+        (parse.optional_url, "http:///v1", "not an http or https URL"),
+        (parse.index_url, "embed:/x", "not an http or https URL"),
         (parse.path, "~nobody-of-this-name/x", "no home directory is known: write it in full"),
         (parse.optional_path, "~nobody-of-this-name/x", "'~nobody-of-this-name/x': no home"),
     ],
@@ -77,6 +83,13 @@ def test_the_sentence_names_the_value_and_the_way_out(
     """Python's own words would name neither."""
     with pytest.raises(ValueError, match=re.escape(told)):
         parser(text)
+
+
+def test_a_bad_url_is_not_repeated() -> None:
+    """It may hold a password, and errors are logged."""
+    with pytest.raises(ValueError, match="URL") as caught:
+        parse.optional_url("htps://me:hush@example.org")
+    assert "hush" not in str(caught.value)
 
 
 def test_home_is_understood() -> None:
