@@ -32,7 +32,8 @@ class OldServer:
     Owned by the test that serves it.
 
     `probe` is what becomes of `server/discover`, a method that is newer than the server.
-    `sessions` are those given out so far; clearing `known` forgets them.
+    `sessions` are those given out so far; clearing `known` forgets them. `results` are JSON texts
+    that stand in for the true results of methods.
     """
 
     version: str = "2025-03-26"
@@ -41,6 +42,7 @@ class OldServer:
     probe: Probe = "error"
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
+    results: dict[str, str] = field(default_factory=dict)
     given: int = 0
     url: str = ""
 
@@ -87,7 +89,8 @@ class OldServer:
         return response
 
     def _answer(self, message: Any, *, result: Any) -> web.Response:
-        text = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result})
+        told = self.results.get(message["method"]) or json.dumps(result)
+        text = f'{{"jsonrpc": "2.0", "id": {json.dumps(message["id"])}, "result": {told}}}'
         if not self.events:
             return web.Response(text=text, content_type="application/json", charset="utf-8")
         notice = json.dumps({"jsonrpc": "2.0", "method": "notifications/message",

@@ -24,13 +24,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from daemon.csi import interface as csi
 from daemon.csi.mcp import format as text
-from daemon.csi.mcp.http import SESSION_LOST, SessionTransport
+from daemon.csi.mcp.http import LARGEST, SESSION_LOST, SessionTransport
 from daemon.csi.mcp.status import ServerOptions, ServerStatus, State, Tally, Timings, shown
 from daemon.errors import first
 
 _log = logging.getLogger(__name__)
 
 _MOST_PAGES = 100
+_LARGEST_ERROR = 300  # characters, in status and log
 _LAST_ANSWERS = 1.0
 """Seconds that the other calls of a forgotten session have to hear of it."""
 _CALL_RESULT: TypeAdapter[types.CallToolResult | types.InputRequiredResult] = TypeAdapter(
@@ -156,6 +157,8 @@ class Connection:
             self._link.set_result(link)
 
     def _report(self, error: str | None) -> None:
+        if error is not None:
+            error = " ".join(error.split())[:_LARGEST_ERROR]
         if error is None:
             self.tally.listings += 1
         else:
@@ -199,7 +202,7 @@ class Connection:
         async with AsyncExitStack() as stack:
             http = await stack.enter_async_context(httpx2.AsyncClient(transport=transport))
             client = Client(
-                streamable_http_client(self._url, http_client=http),
+                streamable_http_client(self._url, http_client=http, max_sse_event_size=LARGEST),
                 client_info=self._info,
                 message_handler=self._hear,
                 read_timeout_seconds=self._options.connect,
@@ -276,17 +279,20 @@ class Connection:
             await asyncio.sleep(self._timings.refresh)
 
     async def _list(self, client: Client) -> None:
-        listed: list[types.Tool] = []
+        listed: dict[str, csi.Tool] = {}
         cursor: str | None = None
         for _ in range(_MOST_PAGES):
             page = await client.list_tools(cursor=cursor)
-            listed += page.tools
+            for tool in text.tools(page.tools):
+                listed.setdefault(tool.name, tool)  # of two with one name, the first counts
+            if reason := text.too_much(listed.values()):
+                raise _RefusedError(reason)
             cursor = page.next_cursor
             if cursor is None:
                 break
         else:
             raise _RefusedError(f"it lists its tools on more than {_MOST_PAGES} pages")
-        self.tools = text.tools(listed)
+        self.tools = listed
 
     # Calls, from any task ------------------------------------------------------------------------
 

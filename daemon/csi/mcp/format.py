@@ -4,7 +4,7 @@ MCP's types to those of the CSI: listings, arguments, contents, errors. Pure.
 Skills take texts, so what is no text is described in one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import mcp_types as types
@@ -12,19 +12,33 @@ import msgspec
 
 from daemon.csi import interface as csi
 
+_MOST_TOOLS = 1_000
+_MOST_TEXT = 4_000_000
+
 
 class ArgumentError(Exception):
     """An argument is not what a tool can be called with."""
 
 
-def tools(listed: Sequence[types.Tool]) -> Mapping[str, csi.Tool]:
-    """Return the tools by name; of two with one name, the first counts."""
-    found: dict[str, csi.Tool] = {}
-    for tool in listed:
-        schema = msgspec.json.encode(tool.input_schema, order="sorted")
-        described = tool.description or tool.title or ""
-        found.setdefault(tool.name, csi.Tool(tool.name, described, schema))
-    return found
+def tools(listed: Iterable[types.Tool]) -> list[csi.Tool]:
+    """Return the tools as Skills see them."""
+    return [
+        csi.Tool(
+            tool.name,
+            tool.description or tool.title or "",
+            msgspec.json.encode(tool.input_schema, order="sorted"),
+        )
+        for tool in listed
+    ]
+
+
+def too_much(listed: Collection[csi.Tool]) -> str | None:
+    """Why a list is not taken, if so: it stays in memory, and goes to guests and models."""
+    if len(listed) > _MOST_TOOLS:
+        return f"it lists more than {_MOST_TOOLS} tools"
+    if sum(len(it.name) + len(it.description) + len(it.input_schema) for it in listed) > _MOST_TEXT:
+        return f"it describes its tools in more than {_MOST_TEXT} characters"
+    return None
 
 
 def arguments(given: Sequence[csi.ToolArgument]) -> dict[str, Any]:

@@ -26,6 +26,8 @@ _METHOD = "mcp-method"
 _BRIEF = 5.0
 """Seconds for what nobody waits for: notifications, and the goodbye to a session."""
 _LARGEST_ERROR = 64 << 10
+LARGEST = 4 << 20
+"""Bytes of an answer or event: the official client reads each in one go, as nothing else runs."""
 
 
 class _Frame(msgspec.Struct):
@@ -59,7 +61,7 @@ class _BoundedStream(httpx2.AsyncByteStream):
 class SessionTransport(httpx2.AsyncBaseTransport):
     """Sends the requests of one session; owned by it, closed with it."""
 
-    def __init__(self, options: ServerOptions, *, largest: int = 16 << 20) -> None:
+    def __init__(self, options: ServerOptions, *, largest: int = LARGEST) -> None:
         """*largest* is that of a whole answer, in bytes."""
         self._options = options
         self._largest = largest

@@ -1,19 +1,32 @@
 """Sessions that last, against real servers of several eras that die and come back."""
 
 import asyncio
+from json import dumps
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from daemon.csi import interface as csi
 from daemon.csi.mcp.connection import Connection
 from daemon.csi.mcp.status import ServerOptions, ServerStatus, Timings
 from daemon.secret import Secret
 from tests.csi.mcp.conftest import CALLER, TEAM, Open, Server, call, names
+from tests.lies import fits, lies
 from tests.mcp_stub import OldServer, Probe, serving
 from tests.waiting import until
 
+TOOL = {"name": "a", "description": "d", "inputSchema": {"type": "object", "properties": {}}}
+RESULT = {
+    "content": [
+        {"type": "text", "text": "a"},
+        {"type": "image", "data": "", "mimeType": "image/png"},
+        {"type": "resource", "resource": {"uri": "file:///a", "text": "inside"}},
+    ],
+    "structuredContent": {"a": 1},
+    "isError": False,
+}
 ERAS = ["modern", "sessions", "stateless"]
 
 
@@ -146,6 +159,50 @@ async def test_a_listing_without_end_is_refused(server: Server, open_servers: Op
     servers = await open_servers(server(tools=[f"t{n}" for n in range(101)], page=1).url)
     assert await names(servers) == []
     assert servers.status(TEAM)[0].error == "it lists its tools on more than 100 pages"
+
+
+@pytest.mark.parametrize(
+    ("listing", "reason"),
+    [
+        ({"tools": [TOOL | {"name": f"t{n}"} for n in range(1001)]}, "more than 1000 tools"),
+        ({"tools": [TOOL | {"description": "x" * 4_000_001}]}, "more than 4000000 characters"),
+        ({"tools": [TOOL | {"description": "x" * (5 << 20)}]}, "larger than 4194304 bytes"),
+        ({"tools": [TOOL | {"inputSchema": {"type": 1}}]}, "none of the protocol"),
+        ({"tools": [TOOL | {"name": "\ud800"}]}, "Failed to parse JSON"),
+        ({"tools": [], "nextCursor": 1}, "none of the protocol"),
+    ],
+)
+async def test_a_listing_beyond_reason_is_refused(
+    open_servers: Open, listing: Any, reason: str
+) -> None:
+    """In one line; it would stop the daemon while it is read, and swamp models."""
+    async with serving(OldServer(results={"tools/list": dumps(listing)})) as old:
+        servers = await open_servers(old.url)
+        assert await names(servers) == []
+        told = servers.status(TEAM)[0].error or ""
+        assert reason in told
+        assert len(told) <= 300
+        assert "\n" not in told
+
+
+@settings(
+    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+@given(listing=lies({"tools": [TOOL], "nextCursor": None}), result=lies(RESULT))
+async def test_servers_that_lie_cost_their_own_tools_only(
+    open_servers: Open, listing: bytes, result: bytes
+) -> None:
+    """Whatever stands in any place of their answers."""
+    async with serving(OldServer(results={"tools/list": listing.decode()})) as old:
+        servers = await open_servers(old.url)
+        fits(await servers.list(CALLER), list[csi.Tool])
+        assert servers.status(TEAM)[0].state != "connecting"
+        await servers.close()
+    async with serving(OldServer(results={"tools/call": result.decode()})) as old:
+        servers = await open_servers(old.url)
+        fits(await call(servers, "a"), csi.ToolResult)
+        assert servers.status(TEAM)[0].state == "ready"
+        await servers.close()
 
 
 @pytest.mark.parametrize("era", ["modern", "sessions"])

@@ -62,17 +62,24 @@ def test_a_tool_that_asks_back_is_an_error() -> None:
             pytest.fail(str(other))
 
 
-def test_listings_are_by_name() -> None:
-    """The first of a name counts; a title describes where there is no description."""
+def test_tools_are_listed_as_skills_see_them() -> None:
+    """A title describes where there is no description."""
     listed = [
         types.Tool(name="a", title="A tool", input_schema={"type": "object", "b": 1, "a": 2}),
-        types.Tool(name="a", description="another", input_schema={"type": "object"}),
         types.Tool(name="b", description="B", input_schema={"type": "object"}),
     ]
-    assert text.tools(listed) == {
-        "a": csi.Tool("a", "A tool", b'{"a":2,"b":1,"type":"object"}'),
-        "b": csi.Tool("b", "B", b'{"type":"object"}'),
-    }
+    assert text.tools(listed) == [
+        csi.Tool("a", "A tool", b'{"a":2,"b":1,"type":"object"}'),
+        csi.Tool("b", "B", b'{"type":"object"}'),
+    ]
+
+
+def test_lists_are_bounded() -> None:
+    """By number, and by all their texts."""
+    tools = [csi.Tool("a", "x" * 3999, b"{}")] * 1000
+    assert text.too_much(tools[:999]) is None
+    assert "characters" in (text.too_much(tools) or "")
+    assert "1000 tools" in (text.too_much([csi.Tool("a", "", b"{}")] * 1001) or "")
 
 
 def test_arguments_are_json() -> None:

@@ -188,9 +188,7 @@ async def test_goodbyes_always_succeed(serve: Serve) -> None:
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/event-stream"])
 @pytest.mark.parametrize("method", ["POST", "GET"])
-async def test_a_compressed_answer_is_refused(
-    serve: Serve, method: str, content_type: str
-) -> None:
+async def test_a_compressed_answer_is_refused(serve: Serve, method: str, content_type: str) -> None:
     """Nobody asked for it, and a thousand bytes of it may unpack to a million."""
     asked: list[str | None] = []
 
