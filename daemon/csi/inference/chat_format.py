@@ -5,7 +5,8 @@ Reads leniently what real servers leave out, except finish reason and usage of a
 which callers are promised. Leaves out sending.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -178,7 +179,13 @@ class _Said(msgspec.Struct):
         return self.reasoning_content or self.reasoning
 
 
-class _Choice(msgspec.Struct):
+class Numbered(msgspec.Struct):
+    """A choice; nobody asks for a second one, which would be number 1."""
+
+    index: int | None = None
+
+
+class _Choice(Numbered):
     message: _Said | None = None
     delta: _Said | None = None
     finish_reason: str | None = None
@@ -196,6 +203,9 @@ class WireUsage(msgspec.Struct):
         return csi.TokenUsage(self.prompt_tokens, self.completion_tokens)
 
 
+_AnyChoice = TypeVar("_AnyChoice", bound=Numbered)
+
+
 class _Answer(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: WireUsage | None = None
@@ -204,6 +214,11 @@ class _Answer(msgspec.Struct):
 
 
 _answers = msgspec.json.Decoder(_Answer)
+
+
+def first_choice(choices: Sequence[_AnyChoice] | None) -> _AnyChoice | None:
+    """Without those that nobody asked for; their pieces would get between those of the first."""
+    return next((one for one in choices or () if not one.index), None)
 
 
 def finish_reason(reason: str, asked: Asked) -> csi.FinishReason:
@@ -217,7 +232,7 @@ def finish_reason(reason: str, asked: Asked) -> csi.FinishReason:
 def decode_chat(body: bytes, asked: Asked) -> csi.ChatResponse:
     """Read a whole answer. Raises DaemonError, CSI_UPSTREAM if it is malformed."""
     answer = _decode(body, asked)
-    choice = answer.choices[0] if answer.choices else None
+    choice = first_choice(answer.choices)
     if choice is None or choice.message is None:
         raise malformed("it has no choice with a message")
     if choice.finish_reason is None or answer.usage is None:
@@ -288,8 +303,9 @@ class ChatReader:
         """Return the events of a chunk, in order. Raises DaemonError of the CSI_* kinds."""
         answer = _decode(data, self._asked)
         events: list[csi.InferenceEvent] = []
-        if answer.choices and not self._ended:
-            events += self._choice(answer.choices[0])
+        choice = first_choice(answer.choices)
+        if choice is not None and not self._ended:
+            events += self._choice(choice)
         if answer.usage is not None:
             events.append(csi.Usage(answer.usage.plain()))
         return events

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from daemon.csi import interface as csi
-from daemon.csi.inference.chat_format import WireUsage, finish_reason
+from daemon.csi.inference.chat_format import Numbered, WireUsage, finish_reason, first_choice
 from daemon.csi.inference.failures import NULL, Asked, decode, malformed, refused_inside
 
 _PLAIN_PARAMS = (
@@ -39,7 +39,7 @@ class _Logprobs(msgspec.Struct):
     top_logprobs: list[dict[str, float] | None] | None = None
 
 
-class _Choice(msgspec.Struct):
+class _Choice(Numbered):
     text: str = ""
     finish_reason: str | None = None
     logprobs: _Logprobs | None = None
@@ -58,9 +58,9 @@ _answers = msgspec.json.Decoder(_Answer)
 def decode_completion(body: bytes, asked: Asked) -> csi.Completion:
     """Read a whole answer. Raises DaemonError, CSI_UPSTREAM if it is malformed."""
     answer = _decode(body, asked)
-    if not answer.choices:
+    choice = first_choice(answer.choices)
+    if choice is None:
         raise malformed("it has no choice")
-    choice = answer.choices[0]
     if choice.finish_reason is None or answer.usage is None:
         raise malformed("finish_reason or usage is missing")
     reason = finish_reason(choice.finish_reason, asked)
@@ -73,7 +73,8 @@ def decode_completion_chunk(data: str, asked: Asked) -> list[csi.InferenceEvent]
     """Return the events of a chunk, in order. Raises DaemonError, as above."""
     answer = _decode(data, asked)
     events: list[csi.InferenceEvent] = []
-    for choice in (answer.choices or [])[:1]:
+    choice = first_choice(answer.choices)
+    if choice is not None:
         logprobs = _distributions(choice.logprobs)
         if choice.text or logprobs:
             events.append(csi.Append(choice.text, logprobs))

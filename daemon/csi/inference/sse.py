@@ -46,11 +46,12 @@ class SseParser:
 
     def _lines(self) -> list[bytes]:
         """Take all whole lines. A CR at the very end ends its line at once."""
-        text = bytes(self._rest)
-        cut = max(text.rfind(b"\n", self._searched), text.rfind(b"\r", self._searched)) + 1
+        rest, start = self._rest, self._searched
+        cut = max(rest.rfind(b"\n", start), rest.rfind(b"\r", start)) + 1
         if not cut:
-            self._searched = len(text)
+            self._searched = len(rest)
             return []
+        text = bytes(rest)
         self._rest = bytearray(text[cut:])
         self._searched = len(self._rest)
         self._after_cr = text.endswith(b"\r")

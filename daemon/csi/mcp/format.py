@@ -14,6 +14,7 @@ from daemon.csi import interface as csi
 
 _MOST_TOOLS = 1_000
 _MOST_TEXT = 4_000_000
+_MOST_LEVELS = 100  # of what is sent; the official client breaks at some 250
 
 
 class ArgumentError(Exception):
@@ -46,10 +47,19 @@ def arguments(given: Sequence[csi.ToolArgument]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for one in given:
         try:
-            found[one.name] = msgspec.json.decode(one.value)
+            value = msgspec.json.decode(one.value)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ArgumentError(f"the argument {one.name!r} is not JSON: {error}") from error
+        if not _is_flat(value, _MOST_LEVELS):
+            raise ArgumentError(f"the argument {one.name!r} has more than {_MOST_LEVELS} levels")
+        found[one.name] = value
     return found
+
+
+def _is_flat(value: Any, levels: int) -> bool:
+    """Whether *value* has at most so many levels."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels >= 0 and all(_is_flat(one, levels - 1) for one in inner)
 
 
 def result(answer: types.CallToolResult | types.InputRequiredResult) -> csi.ToolResult:

@@ -386,6 +386,34 @@ def test_a_stream_without_end_is_malformed() -> None:
         reader.finish()
 
 
+def test_choices_that_nobody_asked_for_are_left_out() -> None:
+    """Also where they come between, or first."""
+    other = {"index": 1, "delta": {"content": "no"}, "finish_reason": "length"}
+    reader = ChatReader(ASKED)
+    chunks = [[other, delta(content="a")], [other], [delta(content="b")], [END]]
+
+    found = [one for it in chunks for one in reader.read(json.dumps({"choices": it}))]
+
+    assert found == [csi.Begin("assistant"), csi.Append("a"), csi.Append("b"), csi.End("stop")]
+
+
+def test_pieces_of_several_tool_calls_may_alternate() -> None:
+    """Each names the call that it belongs to."""
+    pieces = [(0, "a", "{"), (1, "b", "["), (0, None, "}"), (1, None, "]")]
+    chunks = [
+        delta(tool_calls=[{"index": index, "id": name, "function": {"arguments": text}}])
+        for index, name, text in pieces
+    ]
+
+    assert read(*chunks, END | {"finish_reason": "tool_calls"}) == [
+        *(
+            csi.ToolCallDelta([csi.ToolCallChunk(index, name, None, text)])
+            for index, name, text in pieces
+        ),
+        csi.End("tool-calls"),
+    ]
+
+
 CALL = {"index": 0, "id": "c", "type": "function", "function": {"name": "n", "arguments": "{}"}}
 SAID = {"role": "assistant", "content": "<think>a</think>b", "tool_calls": [CALL]}
 THOUGHT = {"role": "assistant", "content": "b", "reasoning": "a", "reasoning_content": "a"}

@@ -120,6 +120,16 @@ def test_what_is_no_answer_is_told_by_kind(body: object, kind: ErrorKind) -> Non
     assert kind is not ErrorKind.CSI_UNKNOWN_MODEL or "'large'" in caught.value.detail
 
 
+def test_choices_that_nobody_asked_for_are_left_out() -> None:
+    """Whole and piece by piece."""
+    first, other = {"text": "a", "finish_reason": "stop"}, {"index": 1, "text": "no"}
+    body = json.dumps({"choices": [other, first], "usage": USAGE})
+
+    assert decode_completion(body.encode(), ASKED).text == "a"
+    assert decode_completion_chunk(body, ASKED)[:2] == [csi.Append("a"), csi.End("stop")]
+    assert decode_completion_chunk(json.dumps({"choices": [other]}), ASKED) == []
+
+
 ONE = {"tokens": ["a"], "token_logprobs": [-1.0], "top_logprobs": [{"a": -1.0}]}
 CHOICE = {"index": 0, "text": "a", "finish_reason": "stop", "logprobs": ONE}
 ANSWERS = lies({"choices": [CHOICE], "usage": USAGE, "error": None})

@@ -90,6 +90,14 @@ def test_arguments_are_json() -> None:
         text.arguments([csi.ToolArgument("a", b"nope")])
 
 
+@pytest.mark.parametrize("value", [b"[" * 250 + b"]" * 250, b'{"a":' * 101 + b"[]" + b"}" * 101])
+def test_arguments_may_not_be_nested_without_end(value: bytes) -> None:
+    """The official client would break, with an error of no type."""
+    with pytest.raises(text.ArgumentError, match="more than 100 levels"):
+        text.arguments([csi.ToolArgument("a", value)])
+    text.arguments([csi.ToolArgument("a", b"[" * 100 + b"]" * 100)])
+
+
 def test_refusals_have_words_and_a_code() -> None:
     """The code tells apart what servers word alike; that of a broken connection tells nothing."""
     assert text.refusal(types.ErrorData(code=-32601, message="no")) == "no (code -32601)"
