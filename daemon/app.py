@@ -180,7 +180,7 @@ async def _base(settings: Settings, stack: AsyncExitStack, end: End) -> _Base:
     count = counter(metrics, catalogue, heat)
     trace = _tracing(settings, stack)
     found = await stack.enter_async_context(
-        backends(settings, catalogue, metrics=metrics, tracing=trace)
+        backends(settings, catalogue, metrics=metrics, on_fatal=end.fail, tracing=trace)
     )
     supervisor = await stack.enter_async_context(
         _workers(settings, found.drivers, finished=count, on_fatal=end.fail)

@@ -48,10 +48,16 @@ class Backends:
 
 @asynccontextmanager
 async def backends(
-    settings: Settings, catalogue: Catalogue, *, metrics: Metrics, tracing: Tracing | None = None
+    settings: Settings,
+    catalogue: Catalogue,
+    *,
+    metrics: Metrics,
+    on_fatal: Callable[[BaseException], None],
+    tracing: Tracing | None = None,
 ) -> AsyncGenerator[Backends, None]:
     """
-    Open what the settings configure; *metrics* and *tracing* hear of each request.
+    Open what the settings configure; *metrics* and *tracing* hear of each request, *on_fatal* of
+    a failure that must end the process.
 
     Raises DaemonError(CONFIGURATION).
     """
@@ -61,6 +67,7 @@ async def backends(
         mcp = McpServers(
             lambda: catalogue.tools,
             options=parse_options(settings.mcp_servers),
+            on_fatal=on_fatal,
             version=__version__,
         )
         await mcp.start()

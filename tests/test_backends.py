@@ -12,6 +12,7 @@ from daemon.settings.load import load
 from daemon.settings.model import Settings
 from tests import openai_stub
 from tests.inference_stub import StubBackend, serve
+from tests.waiting import unexpected
 
 TEAM = Namespace("team")
 
@@ -22,7 +23,7 @@ def _chat() -> csi.ChatRequest:
 
 async def test_what_is_not_configured_says_what_to_set() -> None:
     """Rather than being absent."""
-    async with backends(Settings(), Catalogue(), metrics=Metrics()) as found:
+    async with backends(Settings(), Catalogue(), metrics=Metrics(), on_fatal=unexpected) as found:
         with pytest.raises(DaemonError, match="OPENAI_INFERENCE__URL") as caught:
             await found.drivers.inference.chat(_chat(), csi.Caller())
     assert caught.value.kind is ErrorKind.CSI_NOT_CONFIGURED
@@ -40,7 +41,8 @@ async def test_what_is_not_configured_says_what_to_set() -> None:
 async def test_half_a_backend_is_a_configuration_error(environ: dict[str, str], text: str) -> None:
     """Found at the start, not at the first request."""
     with pytest.raises(DaemonError, match=text) as caught:
-        async with backends(load(environ=environ).settings, Catalogue(), metrics=Metrics()):
+        settings = load(environ=environ).settings
+        async with backends(settings, Catalogue(), metrics=Metrics(), on_fatal=unexpected):
             pass
     assert caught.value.kind is ErrorKind.CONFIGURATION
 
@@ -55,7 +57,7 @@ async def test_patience_with_a_model_is_the_operators() -> None:
             "INFERENCE_START_TIMEOUT": "50ms",
         }
         async with backends(
-            load(environ=environ).settings, Catalogue(), metrics=Metrics()
+            load(environ=environ).settings, Catalogue(), metrics=Metrics(), on_fatal=unexpected
         ) as found:
             with pytest.raises(DaemonError) as caught:
                 await found.drivers.inference.chat(_chat(), csi.Caller())
@@ -65,7 +67,7 @@ async def test_patience_with_a_model_is_the_operators() -> None:
 async def test_languages_need_no_backend() -> None:
     """And every request is counted, whoever asks."""
     metrics = Metrics()
-    async with backends(Settings(), Catalogue(), metrics=metrics) as found:
+    async with backends(Settings(), Catalogue(), metrics=metrics, on_fatal=unexpected) as found:
         request = csi.LanguageRequest("Was für ein schöner Morgen", ["deu", "eng"])
         assert await found.drivers.language.select_language(request, csi.Caller()) == "deu"
     labels = {"function": "select_language"}
@@ -75,7 +77,7 @@ async def test_languages_need_no_backend() -> None:
 async def test_tools_are_those_that_the_catalogue_enables_now() -> None:
     """An edit counts from the next call on."""
     catalogue = Catalogue()
-    async with backends(Settings(), catalogue, metrics=Metrics()) as found:
+    async with backends(Settings(), catalogue, metrics=Metrics(), on_fatal=unexpected) as found:
         assert await found.drivers.tools.list(csi.Caller(namespace=TEAM)) == []
         catalogue.enable_tools(TEAM, NamespaceTools(native=("add",)))
         (tool,) = await found.drivers.tools.list(csi.Caller(namespace=TEAM))

@@ -10,3 +10,8 @@ async def until(condition: Callable[[], bool]) -> None:
         if condition():
             return
         await asyncio.sleep(0.005)
+
+
+def unexpected(error: BaseException) -> None:
+    """Take no failure of a fatal task: here, none should fail."""
+    raise AssertionError("a fatal task failed") from error

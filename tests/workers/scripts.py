@@ -17,6 +17,7 @@ from daemon.workers.calls import Invocation
 from daemon.workers.policy import FleetPolicy, SupervisorPolicy
 from daemon.workers.report import Finished
 from daemon.workers.supervisor import Supervisor
+from tests.waiting import unexpected
 
 _ROOT = str(Path(daemon.__file__).parent.parent)
 _BOOT = (
@@ -86,10 +87,6 @@ class NoTools:
         self.closed += 1
 
 
-def _unexpected(error: BaseException) -> None:
-    raise AssertionError("a fatal task failed") from error
-
-
 @asynccontextmanager
 async def supervisor(
     *,
@@ -97,7 +94,7 @@ async def supervisor(
     host: NoTools | None = None,
     policy: SupervisorPolicy | None = None,
     finished: Callable[[Finished], None] | None = None,
-    on_fatal: Callable[[BaseException], None] = _unexpected,
+    on_fatal: Callable[[BaseException], None] = unexpected,
     **fleet: Any,
 ) -> AsyncIterator[Supervisor]:
     """A started supervisor with the artifact `plain` loaded."""

@@ -67,23 +67,28 @@ class McpServers:
         enabled: Callable[[], Mapping[Namespace, Enabled]],
         *,
         options: Callable[[Namespace, str], ServerOptions] = _default_options,
+        on_fatal: Callable[[BaseException], None],
         timings: Timings | None = None,
         version: str = "0",
     ) -> None:
-        """*enabled* tells what each namespace enables now; *options* what is set for a server."""
+        """
+        *enabled* tells what each namespace enables now; *options* what is set for a server.
+
+        *on_fatal* hears of it when what is named is no longer followed: end the process.
+        """
         self._enabled = enabled
         self._options = options
         self._timings = timings or Timings()
         self._version = version
         self._servers: dict[Key, _Server] = {}
         self._shadowed: dict[Namespace, Mapping[str, tuple[str, ...]]] = {}
-        self._tasks = Tasks()
+        self._tasks = Tasks(on_fatal=on_fatal)
         self._running = False
 
     async def start(self) -> None:
         """Connect to what is named, and follow changes."""
         self._running = True
-        self._tasks.spawn(self._follow_for_ever(), name="MCP servers")
+        self._tasks.spawn(self._follow_for_ever(), name="MCP servers", fatal=True)
 
     async def close(self) -> None:
         """Leave all sessions. Calls under way fail."""

@@ -13,6 +13,7 @@ from daemon.csi.mcp.servers import McpServers
 from daemon.csi.mcp.status import ServerOptions, Timings
 from daemon.names import Namespace
 from tests.mcp_server import McpProcess, mcp_server
+from tests.waiting import unexpected
 
 TEAM = Namespace("team")
 CALLER = csi.Caller(namespace=TEAM)
@@ -56,7 +57,12 @@ async def open_servers() -> AsyncIterator[Open]:
     ) -> McpServers:
         named = enabled if enabled is not None else {TEAM: Tools(urls)}
         set_for_all = options or ServerOptions(connect=20, call=20)
-        servers = McpServers(lambda: named, options=lambda *_: set_for_all, timings=timings)
+        servers = McpServers(
+            lambda: named,
+            options=lambda *_: set_for_all,
+            on_fatal=unexpected,
+            timings=timings,
+        )
         await servers.start()
         opened.append(servers)
         return servers

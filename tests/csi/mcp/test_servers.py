@@ -14,7 +14,7 @@ from daemon.csi.tools import NativeTools, Toolbox
 from daemon.names import Namespace
 from daemon.secret import Secret
 from tests.csi.mcp.conftest import CALLER, SOON, TEAM, Open, Server, Tools, call, names
-from tests.waiting import until
+from tests.waiting import unexpected, until
 
 OTHER = Namespace("other")
 
@@ -112,7 +112,7 @@ async def test_namespaces_with_other_tokens_have_sessions_of_their_own(server: S
     def options(namespace: Namespace, _: str) -> ServerOptions:
         return ServerOptions(token=Secret("right") if namespace == TEAM else Secret("wrong"))
 
-    servers = McpServers(lambda: named, options=options, timings=SOON)
+    servers = McpServers(lambda: named, options=options, on_fatal=unexpected, timings=SOON)
     await servers.start()
     try:
         assert await names(servers) == ["greet"]
@@ -192,3 +192,18 @@ def test_the_client_is_loaded_where_a_server_is_named_only() -> None:
     """It takes 40 MB."""
     script = "import sys, daemon.csi.mcp.servers; assert 'mcp' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+async def test_the_end_of_following_is_told() -> None:
+    """Servers that nobody names any more would be kept for ever."""
+    told = list[BaseException]()
+
+    def broken() -> dict[Namespace, Tools]:
+        raise ValueError("broken")
+
+    servers = McpServers(broken, on_fatal=told.append)
+    await servers.start()
+    await until(lambda: bool(told))
+    await servers.close()
+
+    assert [str(error) for error in told] == ["broken"]
