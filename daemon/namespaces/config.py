@@ -345,15 +345,19 @@ def registry_ref(table: Mapping[str, Any], *, reader: Reader, at: Key) -> Regist
     if "\0" in values.get("path", ""):
         reader.report((*at, "path"), f"{shown(values['path'])} is not a path")
         return None
-    if "path" in values and "registry" not in values:
-        return RegistryRef(directory=Path(values["path"]))
     if "path" in values:
-        reader.report((*at, "path"), "`path` and `registry` exclude each other")
-    elif "registry" not in values:
-        reader.report(at, "`registry` (a host) or `path` (a directory) is missing")
-    else:
+        return _directory_ref(values, reader=reader, at=at)
+    if "registry" in values:
         return _oci_ref(values, reader=reader, at=at)
+    reader.report(at, "`registry` (a host) or `path` (a directory) is missing")
     return None
+
+
+def _directory_ref(values: Mapping[str, str], *, reader: Reader, at: Key) -> RegistryRef | None:
+    others = [key for key in values if key != "path"]
+    for key in others:
+        reader.report((*at, "path"), f"`path` and `{key}` exclude each other")
+    return None if others else RegistryRef(directory=Path(values["path"]))
 
 
 def _oci_ref(values: Mapping[str, str], *, reader: Reader, at: Key) -> RegistryRef | None:

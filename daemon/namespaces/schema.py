@@ -19,7 +19,7 @@ _UNITS = (
 )
 _DURATION = rf"^\s*({_PART}{_UNITS}\s*)+$"
 _ISO_DURATION = r"^\s*[pP]([0-9.]+[dD])?([tT]([0-9.]+[hH])?([0-9.]+[mM])?([0-9.]+[sS])?)?\s*$"
-_SIZE = r"^\s*[0-9]+(\.[0-9]+)?\s*[kKmMgGtTpP]?[iI]?[bB]?\s*$"
+_SIZE = r"^\s*[0-9]{1,15}(\.[0-9]{1,15})?\s*[kKmMgGtTpP]?[iI]?[bB]?\s*$"
 
 _NAME = {
     "type": "string",

@@ -262,6 +262,15 @@ def test_a_path_that_no_system_can_open_is_a_mistake() -> None:
     assert "is not a path" in problem.message
 
 
+@pytest.mark.parametrize("other", ['registry = "r"', 'base-repository = "b"'])
+def test_a_directory_has_no_place_in_a_registry(other: str) -> None:
+    """One of the two would be ignored, and nobody would know which."""
+    problem = only_problem(f'skills = []\n[registry]\npath = "p"\n{other}')
+
+    assert problem.key == "registry.path"
+    assert problem.message == f"`path` and `{other.split(maxsplit=1)[0]}` exclude each other"
+
+
 def test_a_key_of_very_many_parts_takes_no_time() -> None:
     """There are parsers that would be busy with it for hours."""
     key = "a" + ".a" * 100_000
