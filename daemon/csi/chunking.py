@@ -2,12 +2,12 @@
 Splits texts into pieces that a model can take, counted in that model's tokens.
 
 By semantic-text-splitter, the library that the reference uses: paragraphs before sentences before
-words. The splitting runs in a thread (the library releases the GIL). Leaves out where tokenizers
-come from: a `Tokenizers` source finds them. Without a tokenizer the call fails, unless the
-operator turned the character fallback on: characters would silently change every chunk's size.
+words. The splitting runs in a thread (the library releases the GIL); the time it takes grows with
+the square of the longest paragraph. Leaves out where tokenizers come from: a `Tokenizers` source
+finds them. Without a tokenizer the call fails, unless the operator turned the character fallback
+on: characters would silently change every chunk's size.
 """
 
-import asyncio
 import itertools
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from semantic_text_splitter import TextSplitter
 from tokenizers import Tokenizer
 
 from daemon.csi.interface import Caller, Chunk, ChunkRequest
+from daemon.csi.threads import Threads
 from daemon.errors import DaemonError, ErrorKind
 
 _WITHOUT_TOKENIZER = frozenset({ErrorKind.CSI_UNKNOWN_MODEL, ErrorKind.CSI_NOT_CONFIGURED})
@@ -36,12 +37,13 @@ class SemanticChunking:
         """With *character_fallback*, a model without a tokenizer is counted in characters."""
         self._tokenizers = tokenizers
         self._character_fallback = character_fallback
+        self._threads = Threads("chunking")
 
     async def chunk(self, request: ChunkRequest, caller: Caller) -> list[Chunk]:
         """See the Protocol. Raises DaemonError(CSI_BAD_REQUEST) for sizes that can't be."""
         _check(request)
         tokenizer = await self._tokenizer(request.model, caller)
-        return await asyncio.to_thread(_split, request, tokenizer)
+        return await self._threads.run(lambda: _split(request, tokenizer))
 
     async def _tokenizer(self, model: str, caller: Caller) -> Tokenizer | None:
         try:

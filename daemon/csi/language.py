@@ -5,13 +5,13 @@ Detection runs in a thread (the library releases the GIL). Leaves out mixed text
 language, or None where the best guess is not clearly better than the next.
 """
 
-import asyncio
 import difflib
 import functools
 
 from lingua import IsoCode639_3, Language, LanguageDetector, LanguageDetectorBuilder
 
 from daemon.csi.interface import Caller, LanguageRequest
+from daemon.csi.threads import Threads
 from daemon.errors import DaemonError, ErrorKind
 
 CODES = frozenset(language.iso_code_639_3.name.lower() for language in Language.all())
@@ -19,15 +19,19 @@ CODES = frozenset(language.iso_code_639_3.name.lower() for language in Language.
 
 _MINIMUM_RELATIVE_DISTANCE = 0.5
 _DETECTORS = 64
+_SHOWN = 40  # characters of a code that is none
 
 
 class Lingua:
     """The `LanguageDetection` driver; models are loaded at first use and shared."""
 
+    def __init__(self) -> None:
+        self._threads = Threads("language")
+
     async def select_language(self, request: LanguageRequest, caller: Caller) -> str | None:
         """See the Protocol. Raises DaemonError(CSI_BAD_REQUEST) for no or unknown codes."""
         codes = _checked(request.languages)
-        return await asyncio.to_thread(_detect, codes, request.text)
+        return await self._threads.run(lambda: _detect(codes, request.text))
 
 
 def _checked(languages: list[str]) -> frozenset[str]:
@@ -39,7 +43,8 @@ def _checked(languages: list[str]) -> frozenset[str]:
     for code in languages:
         if code not in CODES:
             raise DaemonError(
-                ErrorKind.CSI_BAD_REQUEST, f"the language {code!r} is not supported{_hint(code)}"
+                ErrorKind.CSI_BAD_REQUEST,
+                f"the language {code[:_SHOWN]!r} is not supported{_hint(code[:_SHOWN])}",
             )
     return frozenset(languages)
 

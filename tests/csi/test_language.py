@@ -52,3 +52,11 @@ async def test_a_bad_list_is_the_callers_mistake(languages: list[str], text: str
     with pytest.raises(DaemonError, match=text) as caught:
         await Lingua().select_language(LanguageRequest("x", languages), Caller())
     assert caught.value.kind is ErrorKind.CSI_BAD_REQUEST
+
+
+@pytest.mark.timeout(10)
+async def test_a_code_without_end_is_neither_compared_nor_told() -> None:
+    """To look for the nearest ones would stop the daemon for minutes."""
+    with pytest.raises(DaemonError, match="not supported") as caught:
+        await Lingua().select_language(LanguageRequest("x", ["x" * 20_000_000]), Caller())
+    assert len(caught.value.detail) < 200
