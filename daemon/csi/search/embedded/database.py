@@ -167,10 +167,11 @@ def _transact(
         connection.execute(begin)
         try:
             result = work(connection)
+            connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # not so after a full disk: SQLite gave it up
+                connection.execute("ROLLBACK")
             raise
-        connection.execute("COMMIT")
     except UnicodeEncodeError as error:
         raise DaemonError(
             ErrorKind.CSI_BAD_REQUEST, "a text holds half of a surrogate pair: send valid Unicode"

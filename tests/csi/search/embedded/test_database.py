@@ -110,3 +110,47 @@ async def test_a_failing_step_undoes_all(index: EmbeddedIndex) -> None:
 
     assert caught.value.kind is ErrorKind.CSI_BAD_REQUEST
     assert await index.collections() == []
+
+
+def owe(connection: sqlite3.Connection) -> None:
+    """Write what can't be committed: a reference that leads nowhere."""
+    connection.execute("CREATE TABLE one (id INTEGER PRIMARY KEY)")
+    connection.execute(
+        "CREATE TABLE other (one INTEGER REFERENCES one DEFERRABLE INITIALLY DEFERRED)"
+    )
+    connection.execute("INSERT INTO other VALUES (1)")
+
+
+async def test_a_commit_that_fails_leaves_no_transaction_behind(tmp_path: Path) -> None:
+    """As on a full disk: all later writes would fail."""
+    database = Database(tmp_path / "index.sqlite3")
+    database.open()
+
+    def check(connection: sqlite3.Connection) -> None:
+        connection.execute("COMMIT")  # within a transaction the next line has no effect
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("BEGIN")
+
+    await database.write(check)
+    for _ in range(2):
+        with pytest.raises(DaemonError, match="FOREIGN KEY"):
+            await database.write(owe)
+
+    await database.close()
+
+
+async def test_a_full_disk_is_called_full(tmp_path: Path) -> None:
+    """SQLite gives the transaction up by itself then."""
+    database = Database(tmp_path / "index.sqlite3")
+    database.open()
+    blob = b"x" * (1 << 20)
+
+    def fill(connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA max_page_count = 100")
+        connection.execute("INSERT INTO vector VALUES (1, ?)", (blob,))
+
+    for _ in range(2):
+        with pytest.raises(DaemonError, match="full"):
+            await database.write(fill)
+
+    await database.close()
