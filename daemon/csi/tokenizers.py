@@ -85,7 +85,7 @@ class FetchedTokenizers:
         self._fetch = fetch
         self._kept: LRUCache[str, _Kept] = LRUCache(budget, getsizeof=lambda one: one.size)
         self._granted: TTLCache[tuple[str, bytes], bool] = TTLCache(_MAX_GRANTS, grant, clock)
-        self._running: dict[tuple[str, bytes], asyncio.Task[Tokenizer]] = {}
+        self._running: dict[tuple[str, bytes], asyncio.Task[Tokenizer | DaemonError]] = {}
         self._tasks = Tasks()
 
     async def get(self, model: str, caller: Caller) -> Tokenizer:
@@ -96,14 +96,24 @@ class FetchedTokenizers:
             return kept.tokenizer
         running = self._running.get(key)
         if running is None:
-            running = self._tasks.spawn(self._load(key, caller), name=f"tokenizer of {model}")
+            running = self._tasks.spawn(self._attempt(key, caller), name=f"tokenizer of {model}")
             self._running[key] = running
             running.add_done_callback(lambda _: self._running.pop(key, None))
-        return await asyncio.shield(running)
+        found = await asyncio.shield(running)
+        if isinstance(found, DaemonError):
+            raise found
+        return found
 
     async def close(self) -> None:
         """End what is being fetched."""
         await self._tasks.close()
+
+    async def _attempt(self, key: tuple[str, bytes], caller: Caller) -> Tokenizer | DaemonError:
+        """A refusal is told to who waits, if anybody does; it is no failure of the task."""
+        try:
+            return await self._load(key, caller)
+        except DaemonError as error:
+            return error
 
     async def _load(self, key: tuple[str, bytes], caller: Caller) -> Tokenizer:
         model, _ = key

@@ -73,6 +73,17 @@ async def test_the_cache_does_not_bypass_the_backends_permissions() -> None:
     assert await tokenizers.get("m", BERT) is kept
 
 
+async def test_a_refusal_is_the_callers_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing of ours failed."""
+    tokenizers = FetchedTokenizers(Shelf())
+
+    with pytest.raises(DaemonError, match="refused"):
+        await tokenizers.get("m", BERT)
+
+    await tokenizers.close()
+    assert not caplog.records
+
+
 async def test_a_slow_model_holds_up_no_other_and_is_fetched_once() -> None:
     """All who wait for it share one request, also when the first one leaves."""
     shelf = Shelf()
