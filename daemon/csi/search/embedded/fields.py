@@ -112,7 +112,7 @@ def _leaf(path: str, value: Any) -> Iterator[Field]:
         case int() | float():
             kept = number(value)
             if kept is None:
-                raise _bad(f"the metadata has a number beyond {_LARGEST:.0e}: write it as a text")
+                raise _bad(f"the metadata has a number beyond {_LARGEST:.1e}: write it as a text")
             yield Field(path, "number", kept)
         case str():
             yield Field(path, "string", value)
