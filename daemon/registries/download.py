@@ -6,6 +6,7 @@ verified manifest. Leaves out which blob it is (`manifest`, `oci`).
 """
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -15,6 +16,7 @@ from daemon.registries.client import RegistryClient, Request
 from daemon.registries.manifest import Layer
 from daemon.registries.sink import Sink
 from daemon.registries.tokens import Scope
+from daemon.tasks import to_the_end
 
 _CHUNK = 1 << 20
 
@@ -27,12 +29,13 @@ async def download(
 
     Raises DaemonError: those of the client, DIGEST_MISMATCH, CACHE_UNUSABLE.
     """
-    sink = await asyncio.to_thread(Sink, destination)
+    sink = Sink(destination)
     try:
+        await to_the_end(sink.prepare)  # where that fails, nothing needs to travel
         await _Transfer(client, layer, sink, repository=repository, what=what).run()
-        await asyncio.to_thread(sink.commit)
+        await to_the_end(sink.commit)
     finally:
-        sink.close()
+        await to_the_end(sink.close)
 
 
 class _Transfer:
@@ -116,7 +119,8 @@ class _Transfer:
 
     async def _flush(self) -> None:
         pending, self._pending = self._pending, bytearray()
-        await asyncio.to_thread(self._sink.write, pending)
+        if pending:
+            await to_the_end(partial(self._sink.write, pending))
 
     def _mismatch(self, why: str) -> DaemonError:
         return DaemonError(

@@ -32,6 +32,16 @@ def test_without_commit_nothing_stays(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_one_that_was_never_written_to_leaves_nothing_open(tmp_path: Path) -> None:
+    """A transfer may end before it began."""
+    Sink(tmp_path / "a").close()
+    prepared = Sink(tmp_path / "b")
+    prepared.prepare()
+    prepared.close()
+
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_restart_forgets(tmp_path: Path) -> None:
     """Size, digest and content."""
     sink = Sink(tmp_path / "a")
