@@ -193,6 +193,23 @@ async def test_pulls_a_component_byte_for_byte(
     assert names_in(tmp_path) == ["greet.wasm"]
 
 
+async def test_a_transfer_leaves_nothing_whenever_it_is_cancelled(
+    stub: StubRegistry, tmp_path: Path
+) -> None:
+    """Also while a thread opens or writes its file."""
+    digest = stub.put("greet", V1, COMPONENT)
+    async with Registries(options=[stub.options], patience=HASTY) as registries:
+        registry = registries.get(RegistryRef(host=stub.host))
+        for turns in range(0, 200, 4):
+            pull = asyncio.create_task(registry.pull(GREET, digest, tmp_path / "greet.wasm"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            pull.cancel()
+            await asyncio.wait([pull])
+
+            assert set(names_in(tmp_path)) <= {"greet.wasm"}
+
+
 async def test_slow_transfers_take_no_time_from_a_question(
     stub: StubRegistry, tmp_path: Path
 ) -> None:
