@@ -13,4 +13,6 @@ _PR_SET_DUMPABLE = 4
 
 def keep_private() -> None:
     """Refuse others in `/proc` and `ptrace`, and dump no core. A program it starts begins anew."""
-    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl refused to close this process to others")

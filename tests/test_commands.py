@@ -8,6 +8,7 @@ from daemon.build_cache.store import Store
 from daemon.errors import DaemonError, ErrorKind
 from daemon.names import Digest, SkillPath
 from daemon.reconcile.state import SERVED
+from daemon.registries.options import RegistryOptions
 from daemon.settings.model import Settings
 from tests.components import echo
 from tests.registry_server import needs_registry, running_registry
@@ -76,26 +77,30 @@ async def test_prune_keeps_what_was_last_served(settings: Settings) -> None:
     store.close()
 
 
+async def _publish(settings: Settings, folder: Path, options: RegistryOptions) -> int:
+    """Publish a component as the user that *options* name."""
+    file = folder / "echo.wasm"
+    file.write_bytes(echo())
+    return await commands.publish(
+        settings,
+        file,
+        f"{options.host}/team/echo:v1",
+        user=options.user,
+        password=options.password.reveal(),
+        plain_http=False,
+        ca=options.ca,
+        force=False,
+    )
+
+
 @needs_registry[0]
 @needs_registry[1]
 async def test_publish_prints_the_digest_to_pin(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """On standard output, alone."""
-    file = tmp_path / "echo.wasm"
-    file.write_bytes(echo())
     with running_registry(tmp_path / "registry") as registry:
-        options = registry.options
-        status = await commands.publish(
-            Settings(),
-            file,
-            f"{options.host}/team/echo:v1",
-            user=options.user,
-            password=options.password.reveal(),
-            plain_http=False,
-            ca=options.ca,
-            force=False,
-        )
+        status = await _publish(Settings(), tmp_path, registry.options)
 
     assert status == 0
     assert Digest(capsys.readouterr().out.strip())
@@ -105,8 +110,6 @@ async def test_publish_prints_the_digest_to_pin(
 @needs_registry[1]
 async def test_publish_goes_by_the_user_that_is_given(tmp_path: Path) -> None:
     """Also where the settings name another one for just this repository."""
-    file = tmp_path / "echo.wasm"
-    file.write_bytes(echo())
     with running_registry(tmp_path / "registry") as registry:
         options = registry.options
         other = {
@@ -116,16 +119,7 @@ async def test_publish_goes_by_the_user_that_is_given(tmp_path: Path) -> None:
             "registry-user": "other",
             "registry-password": "of another one",
         }
-        status = await commands.publish(
-            Settings(namespaces={"team": other}),
-            file,
-            f"{options.host}/team/echo:v1",
-            user=options.user,
-            password=options.password.reveal(),
-            plain_http=False,
-            ca=options.ca,
-            force=False,
-        )
+        status = await _publish(Settings(namespaces={"team": other}), tmp_path, options)
 
     assert status == 0
 

@@ -55,11 +55,13 @@ async def test_other_work_finds_a_thread_meanwhile() -> None:
 def test_a_process_ends_in_spite_of_them() -> None:
     """A shutdown has a deadline."""
     program = (
-        "import asyncio, time\n"
+        "import asyncio, threading, time\n"
         "from daemon.csi.threads import Threads\n"
         "async def main():\n"
-        "    asyncio.ensure_future(Threads('test').run(lambda: time.sleep(60)))\n"
-        "    await asyncio.sleep(0.1)\n"
+        "    begun = threading.Event()\n"
+        "    work = Threads('test').run(lambda: begun.set() or time.sleep(60))\n"
+        "    task = asyncio.ensure_future(work)\n"
+        "    assert await asyncio.to_thread(begun.wait, 10) and not task.done()\n"
         "asyncio.run(main())\n"
     )
 
