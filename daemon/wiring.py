@@ -189,9 +189,10 @@ def observer(metrics: Metrics, catalogue: Catalogue, heat: Heat) -> Callable[[Ev
 
     def observe(event: Event) -> None:
         namespace, name = event.path.namespace, event.path.name
-        metrics.changed(namespace, event.action)
-        # It has a status before its first event, and none when its last Skill is retired.
-        metrics.keep_namespaces(catalogue.statuses.keys())
+        # Looking for what is gone walks all series, so only new ones and ends are the occasion. A
+        # namespace has a status before its first event, and none when its last Skill is retired.
+        if metrics.changed(namespace, event.action) or namespace not in catalogue.statuses:
+            metrics.keep_namespaces(catalogue.statuses.keys())
         if event.action == "retired":
             metrics.forget_skill(namespace, name)
             heat.forget(event.path)

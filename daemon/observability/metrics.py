@@ -152,10 +152,12 @@ class Metrics:
         """Time one request; *outcome* is `ok`, `cancelled`, `tool-failed` or an error's code."""
         self.csi_duration.labels(function, outcome).observe(seconds)
 
-    def changed(self, namespace: str, action: str) -> None:
-        """Count one change to what is served."""
+    def changed(self, namespace: str, action: str) -> bool:
+        """Count one change to what is served; return whether that made a series."""
+        before = len(self._changed)
         self._changed.add((namespace, action))
         self.changes.labels(namespace, action).inc()
+        return len(self._changed) > before
 
     def keep_namespaces(self, names: Collection[str]) -> None:
         """Drop the changes of all namespaces but these."""
